@@ -1,0 +1,102 @@
+"""The Protocol that every modality meets, and the two things that pass through it: clips in, outcomes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from summer.corpus import Dialogue, Modality, Status, Utterance
+
+
+class Half(StrEnum):
+    """The half of the picture in which the speaker sits (IEMOCAP films both speakers side by side)."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSpan:
+    """A file, or the half-open interval [start, end) of one, in seconds of the file's own clock."""
+
+    path: Path
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    half: Half | None = None
+
+    def __post_init__(self) -> None:
+        start, end = self.start_seconds or 0.0, self.end_seconds
+        if start < 0 or (end is not None and end <= start):
+            raise ValueError(
+                f"{self.path}: span [{start}, {end}) s is empty or starts before 0; correct the times"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """An utterance with all that an extractor may need of it.
+
+    Args:
+        audio, video: where its sound and its picture are (often the same file); None if the corpus has none.
+        remark: what the corpus' own list of problems says of this clip; it is kept with the row's reason.
+    """
+
+    utterance: Utterance
+    dialogue: Dialogue
+    audio: MediaSpan | None = None
+    video: MediaSpan | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one clip: a vector, or a status that says why there is none.
+
+    Args:
+        reason: why a row is not ok, or a remark on a row that is (text cut to the window, ...); may be "".
+        vector: (dim,) float32, finite; None unless the status is ok.
+        columns: the modality's own facts, one value a declared column; columns left out are 0 or "".
+    """
+
+    status: Status
+    reason: str = ""
+    vector: NDArray[np.float32] | None = None
+    columns: Mapping[str, int | float | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.status is Status.OK) != (self.vector is not None):
+            raise ValueError(f"status {self.status} with vector {self.vector}: only an ok row has a vector")
+        if self.vector is not None and not np.isfinite(self.vector).all():
+            raise ValueError("the vector holds NaN or infinity; give the clip a status instead")
+        if self.vector is not None and not self.vector.any():
+            raise ValueError("the vector is all zeros; give the clip a status instead")
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """One modality, configured. Picklable; loads its model on first use, in the process that uses it.
+
+    Attributes:
+        dim: width of the raw vector.
+        fingerprint: sha256 over model, weights, library versions and options: changes whenever vectors would.
+        settings: what the fingerprint was taken of, to be read by people.
+        columns: names of the modality's own columns and their kind ("int", "float" or "text").
+        block_rows: clips handed over in one call, the unit of work that a kill can lose.
+    """
+
+    modality: Modality
+    dim: int
+    fingerprint: str
+    settings: Mapping[str, str]
+    columns: Mapping[str, str]
+    block_rows: int
+
+    def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        """One outcome a clip, in order. A bad clip is an outcome with a status, never an exception."""
+        ...

@@ -1,0 +1,276 @@
+"""Plan, extract, parts, store: one modality of one corpus, resumable at any moment.
+
+Each finished block becomes a part file by one rename; the store is built from the parts by one rename; only
+then the parts go. A kill at any point loses the blocks under way and nothing else.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extraction.engines import BlockResult, Engine
+from extraction.extractor import Outcome
+from extraction.plan import (
+    Job,
+    Source,
+    finished_sources,
+    finished_statuses,
+    pending_blocks,
+    wanted_rows,
+)
+from summer.corpus import LabelSet, Status
+from summer.store import FeatureStore, Rows, explained_disk_errors, new_store, write_part
+
+MOST_ERRORS_WITHOUT_SUCCESS = 3
+EMPTY_OF_KIND: Mapping[str, int | float | str] = {"int": 0, "float": 0.0, "text": ""}
+
+
+class ExtractionError(ValueError):
+    """The run cannot go on; finished rows are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, in rows of this job."""
+
+    total: int
+    finished: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """How a run ended.
+
+    Args:
+        extracted: rows done by this run (0: nothing was left to do).
+        statuses: rows of this job by status, earlier runs' included.
+        failed: (id, status, reason) of the rows that are not ok.
+        remarks: (id, reason) of rows that are ok but carry a remark.
+        errors: errors that are the program's, not a clip's; their rows are still to do.
+        missing_rows: rows of this job that are still to do.
+        built: whether the store was written.
+    """
+
+    extracted: int
+    statuses: Mapping[Status, int]
+    failed: Sequence[tuple[str, Status, str]]
+    remarks: Sequence[tuple[str, str]]
+    errors: Sequence[str]
+    missing_rows: int
+    built: bool
+
+
+class Reduction(Protocol):
+    """Fits a reducer on the training split and applies it to all rows; saves it at `path`."""
+
+    description: Mapping[str, str]
+
+    def __call__(
+        self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
+    ) -> NDArray[np.float32]: ...
+
+
+def extract(
+    job: Job,
+    engine: Engine,
+    *,
+    reduction: Reduction | None,
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Bring the job's store up to date.
+
+    Args:
+        reduction: applied once all rows of the corpus are there; None keeps raw vectors only.
+        on_progress: called after each block.
+        should_stop: asked before each block; once true, blocks under way are finished and kept.
+
+    Raises:
+        StoreError: a store of other settings stands in the way, or the disk refuses.
+        ExtractionError: another run is at work on the same store, or every block fails for the same reason.
+    """
+    with _locked(job):
+        if not job.shard:
+            _clear_way(job)
+        finished = finished_statuses(finished_sources(job))
+        extracted, errors = _extract_pending(job, engine, finished, on_progress, should_stop)
+        sources = finished_sources(job)
+        built = not (job.shard or should_stop()) and (job.parts.is_dir() or _needs_reduction(job, reduction))
+        if built:
+            _build(job, sources, reduction=reduction)
+        return _report(job, sources, extracted=extracted, errors=errors, built=built)
+
+
+def _clear_way(job: Job) -> None:
+    """Remove what a killed run left aside; with `overwrite` all; before a retry take up the parts."""
+    with explained_disk_errors(job.store):
+        for aside in job.folder.glob(f".{job.store.name}.*.tmp"):
+            aside.unlink()
+        if job.overwrite:
+            job.store.unlink(missing_ok=True)
+            shutil.rmtree(job.parts, ignore_errors=True)
+    if job.retry_failed and job.parts.is_dir():
+        _build(job, finished_sources(job), reduction=None)
+
+
+def _extract_pending(
+    job: Job,
+    engine: Engine,
+    finished: Mapping[int, Status],
+    on_progress: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+) -> tuple[int, list[str]]:
+    blocks = list(pending_blocks(job, finished))
+    pending = sum(len(block.rows) for block in blocks)
+    redone = {row for block in blocks for row in block.rows}
+    failed = sum(
+        status is not Status.OK
+        for row, status in finished.items()
+        if row in wanted_rows(job) and row not in redone
+    )
+    total, done = (pending if job.shard else len(wanted_rows(job))), 0
+    errors: list[str] = []
+    on_progress(Progress(total, total - pending, failed))
+    for result in engine.run(job.extractor, takewhile(lambda _: not should_stop(), blocks)):
+        if result.error:
+            errors.append(f"{result.block.clips[0].utterance.id} and on: {result.error}")
+            if not done and len(errors) >= MOST_ERRORS_WITHOUT_SUCCESS:
+                raise ExtractionError(f"every block fails, the first with {errors[0]}")
+            continue
+        _write_block(job, result)
+        done += len(result.block.rows)
+        failed += sum(outcome.status is not Status.OK for outcome in result.outcomes)
+        on_progress(Progress(total, total - pending + done, failed))
+    return done, errors
+
+
+def _write_block(job: Job, result: BlockResult) -> None:
+    first, last = result.block.rows[0], result.block.rows[-1]
+    rows = Rows(
+        utterances=[clip.utterance for clip in result.block.clips],
+        statuses=[outcome.status for outcome in result.outcomes],
+        reasons=[outcome.reason for outcome in result.outcomes],
+        columns=_columns(job, result.outcomes),
+    )
+    vectors = np.zeros((len(rows), job.extractor.dim), dtype=np.float32)
+    for row, outcome in enumerate(result.outcomes):
+        if outcome.vector is not None:
+            vectors[row] = outcome.vector
+    write_part(job.parts / f"{first:07d}-{last:07d}-{len(rows)}.h5", job.header, rows, vectors)
+
+
+def _columns(job: Job, outcomes: Sequence[Outcome]) -> dict[str, list[int | float | str]]:
+    return {
+        name: [outcome.columns.get(name, EMPTY_OF_KIND[kind]) for outcome in outcomes]
+        for name, kind in job.extractor.columns.items()
+    }
+
+
+def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) -> None:
+    """Build the store from what is finished, put it in place, then let the parts go."""
+    holder = _holders(sources)
+    order = sorted(holder)
+    complete = len(order) == len(job.corpus.clips)
+    rows, header = _gather_rows(job, holder, order), replace(job.header, complete=complete)
+    position_of_row = {row: position for position, row in enumerate(order)}
+    with new_store(job.store, header, rows) as writer:
+        for source in sources:
+            with FeatureStore(source.path) as store:
+                for start, stop in _runs(source, holder):
+                    vectors = store.features("raw", slice(start, stop))
+                    writer.write_raw(position_of_row[source.rows[start]], vectors)
+        if reduction is not None and complete:
+            reduced = reduction(writer.read_raw(), rows, job.corpus.labels, _reducer_path(job))
+            writer.write_reduced(reduced, reduction.description)
+    if job.parts.is_dir():
+        shutil.rmtree(job.parts)
+
+
+def _holders(sources: Sequence[Source]) -> dict[int, tuple[Source, int]]:
+    """For each finished corpus row the source that holds it, and where in it; a later source counts."""
+    return {row: (source, k) for source in sources for k, row in enumerate(source.rows)}
+
+
+def _runs(source: Source, holder: Mapping[int, tuple[Source, int]]) -> Iterator[tuple[int, int]]:
+    """Half-open ranges of the source's rows that are its own to give and consecutive in the corpus."""
+    start: int | None = None
+    for k, row in enumerate(source.rows):
+        own = holder[row][0] is source and holder[row][1] == k
+        if start is not None and (not own or row != source.rows[k - 1] + 1):
+            yield start, k
+            start = None
+        if own and start is None:
+            start = k
+    if start is not None:
+        yield start, len(source.rows)
+
+
+def _gather_rows(job: Job, holder: Mapping[int, tuple[Source, int]], order: Sequence[int]) -> Rows:
+    held = [(source.content, k) for source, k in (holder[row] for row in order)]
+    return Rows(
+        utterances=[job.corpus.clips[row].utterance for row in order],
+        statuses=[content.statuses[k] for content, k in held],
+        reasons=[content.reasons[k] for content, k in held],
+        columns={name: [content.columns[name][k] for content, k in held] for name in job.extractor.columns},
+    )
+
+
+def _needs_reduction(job: Job, reduction: Reduction | None) -> bool:
+    if not job.store.is_file():
+        return False
+    with FeatureStore(job.store) as store:
+        wanted = dict(reduction.description) if reduction else {}
+        return store.header.complete and dict(store.header.reduction) != wanted
+
+
+def _reducer_path(job: Job) -> Path:
+    return job.folder / f"{job.extractor.modality}.reducer.safetensors"
+
+
+def _report(job: Job, sources: Sequence[Source], *, extracted: int, errors: list[str], built: bool) -> Report:
+    holder = _holders(sources)
+    rows = [row for row in wanted_rows(job) if row in holder]
+    content = _gather_rows(job, holder, rows)
+    named = [
+        (utterance.id, status, reason)
+        for utterance, status, reason in zip(
+            content.utterances, content.statuses, content.reasons, strict=True
+        )
+    ]
+    return Report(
+        extracted=extracted,
+        statuses=Counter(content.statuses),
+        failed=[row for row in named if row[1] is not Status.OK],
+        remarks=[(name, reason) for name, status, reason in named if status is Status.OK and reason],
+        errors=errors,
+        missing_rows=len(wanted_rows(job)) - len(rows),
+        built=built,
+    )
+
+
+@contextmanager
+def _locked(job: Job) -> Iterator[None]:
+    """Keep two whole runs from working on one store; shards may work side by side."""
+    with explained_disk_errors(job.folder):
+        job.folder.mkdir(parents=True, exist_ok=True)
+        lock = (job.folder / f".{job.extractor.modality}.lock").open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if job.shard else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ExtractionError(
+                f"another run is at work on {job.store}; wait for it, stop it, or choose another --out"
+            ) from error
+        yield

@@ -1,0 +1,1 @@
+"""SUMMER: unimodal-driven distillation for multimodal emotion recognition in conversations."""

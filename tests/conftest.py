@@ -1,0 +1,22 @@
+"""What all tests share: shapes checked while they run, and the folder of real input where it is present."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+install_import_hook(["summer", "extraction"], "beartype.beartype")  # before any test imports the packages
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real corpora and clips; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("SUMMER_SHARED", REPOSITORY.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"no real input: {folder} is absent (set SUMMER_SHARED to its place)")
+    return folder
