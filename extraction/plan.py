@@ -82,7 +82,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A file with finished rows: its k-th is row `rows[k]` of the corpus; `content` is all but the vectors."""
+    """A file with finished rows: its k-th is row `rows[k]` of the corpus; `content`: all but the vectors."""
 
     path: Path
     rows: tuple[int, ...]

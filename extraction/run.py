@@ -30,7 +30,8 @@ from extraction.plan import (
     wanted_rows,
 )
 from summer.corpus import LabelSet, Status
-from summer.store import FeatureStore, Rows, explained_disk_errors, new_store, write_part
+from summer.durable import explained_disk_errors
+from summer.store import FeatureStore, Rows, new_store, write_part
 
 MOST_ERRORS_WITHOUT_SUCCESS = 3
 EMPTY_OF_KIND: Mapping[str, int | float | str] = {"int": 0, "float": 0.0, "text": ""}
@@ -98,7 +99,8 @@ def extract(
         should_stop: asked before each block; once true, blocks under way are finished and kept.
 
     Raises:
-        StoreError: a store of other settings stands in the way, or the disk refuses.
+        StoreError: a store of other settings stands in the way.
+        DiskError: the disk is full or refuses.
         ExtractionError: another run is at work on the same store, or every block fails for the same reason.
     """
     with _locked(job):

@@ -19,27 +19,25 @@ HDF5 is not safe against a kill while open for writing: files are written aside 
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from summer.corpus import Modality, Split, Status, Utterance
+from summer.durable import check_free_space, explained_disk_errors, replace_durably, write_aside
 
 SCHEMA_VERSION = 1
 FEATURES = "features"
 COLUMNS = "columns"
-BYTES_PER_MIB = 2**20
 Kind = Literal["raw", "reduced"]
 
 
@@ -120,7 +118,7 @@ class FeatureStore:
             self._file.close()
             raise StoreError(f"{path} is not a feature store of this project: {error}") from error
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> FeatureStore:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,9 +174,9 @@ def new_store(path: Path, header: Header, rows: Rows) -> Iterator[StoreWriter]:
     """Write a store aside and rename it to `path` when the block ends without an error.
 
     Raises:
-        StoreError: disk full, or the folder cannot be written; nothing is left behind.
+        DiskError: disk full, or the folder cannot be written; nothing is left behind.
     """
-    _check_free_space(path, needed_bytes=2 * 4 * len(rows) * header.dim)
+    check_free_space(path, needed_bytes=2 * 4 * len(rows) * header.dim)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with explained_disk_errors(path):
@@ -197,7 +195,7 @@ def write_part(path: Path, header: Header, rows: Rows, vectors: NDArray[np.float
     """Write a small store in one go: made in memory, then put in place by one rename.
 
     Raises:
-        StoreError: disk full, or the folder cannot be written; no partial file is left in place.
+        DiskError: disk full, or the folder cannot be written; no partial file is left in place.
     """
     image = io.BytesIO()
     with h5py.File(image, "w", libver="v110") as file:
@@ -205,64 +203,6 @@ def write_part(path: Path, header: Header, rows: Rows, vectors: NDArray[np.float
         _write_rows(file, rows)
         StoreWriter(file, rows, header.dim).write_raw(0, vectors)
     write_aside(path, image.getvalue())
-
-
-def write_aside(path: Path, content: bytes) -> None:
-    """Put `content` at `path` by one rename, so that a kill leaves the old file or the new one.
-
-    Raises:
-        StoreError: disk full, or the folder cannot be written.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with explained_disk_errors(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(content)
-            replace_durably(aside, path)
-    finally:
-        with suppress(FileNotFoundError):
-            aside.unlink()
-
-
-def replace_durably(aside: Path, path: Path) -> None:
-    """Rename `aside` to `path` once its bytes are on the disk."""
-    with aside.open("rb") as file:
-        os.fsync(file.fileno())
-    aside.replace(path)
-
-
-@contextmanager
-def explained_disk_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write `path` into errors that name the remedy."""
-    try:
-        yield
-    except OSError as error:
-        number = error.errno or (errno.ENOSPC if "No space left" in str(error) else None)
-        remedies = {
-            errno.ENOSPC: "the disk is full; free some space",
-            errno.EDQUOT: "your disk quota is used up; free some space",
-            errno.EACCES: "permission denied; choose another --out or change its permissions",
-            errno.EPERM: "permission denied; choose another --out or change its permissions",
-            errno.EROFS: "the file system is read-only; choose another --out",
-            errno.ENOTDIR: "a file stands where a folder must be; choose another --out",
-            errno.EEXIST: "a file stands where a folder must be; choose another --out",
-        }
-        if number not in remedies:
-            raise
-        raise StoreError(
-            f"cannot write {path}: {remedies[number]} and run the same command again: finished rows are kept"
-        ) from error
-
-
-def _check_free_space(path: Path, *, needed_bytes: int) -> None:
-    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
-    free_bytes = shutil.disk_usage(folder).free
-    if free_bytes < needed_bytes:
-        raise StoreError(
-            f"cannot write {path}: it needs up to {needed_bytes // BYTES_PER_MIB} MiB and {folder} has "
-            f"{free_bytes // BYTES_PER_MIB} MiB free; free some space and run the same command again: "
-            "finished rows are kept"
-        )
 
 
 def _open_for_reading(path: Path) -> h5py.File:
@@ -355,8 +295,7 @@ def _read_rows(file: h5py.File) -> Rows:
 def _write_text(group: h5py.Group, name: str, values: Sequence[str]) -> None:
     encoded = [str(value).encode() for value in values]
     length = max([1, *map(len, encoded)])
-    data = np.array(encoded, dtype=f"S{length}")
-    group.create_dataset(name, data=data, dtype=h5py.string_dtype("utf-8", length))
+    group.create_dataset(name, data=np.array(encoded, dtype=h5py.string_dtype("utf-8", length)))
 
 
 def _read_text(dataset: h5py.Dataset) -> list[str]:

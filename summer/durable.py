@@ -1,0 +1,79 @@
+"""Files that a kill, a full disk or a second process cannot leave half written: aside, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+BYTES_PER_MIB = 2**20
+
+
+class DiskError(ValueError):
+    """The operating system refuses to write; the message names the file, the cause and the remedy."""
+
+
+def write_aside(path: Path, content: bytes) -> None:
+    """Put `content` at `path` by one rename, so that a kill leaves the old file or the new one.
+
+    Raises:
+        DiskError: disk full, or the folder cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with explained_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(content)
+            replace_durably(aside, path)
+    finally:
+        with suppress(FileNotFoundError):
+            aside.unlink()
+
+
+def replace_durably(aside: Path, path: Path) -> None:
+    """Rename `aside` to `path` once its bytes are on the disk."""
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+@contextmanager
+def explained_disk_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write `path` into errors that name the remedy."""
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or (errno.ENOSPC if "No space left" in str(error) else None)
+        remedies = {
+            errno.ENOSPC: "the disk is full; free some space",
+            errno.EDQUOT: "your disk quota is used up; free some space",
+            errno.EACCES: "permission denied; choose another --out or change its permissions",
+            errno.EPERM: "permission denied; choose another --out or change its permissions",
+            errno.EROFS: "the file system is read-only; choose another --out",
+            errno.ENOTDIR: "a file stands where a folder must be; choose another --out",
+            errno.EEXIST: "a file stands where a folder must be; choose another --out",
+        }
+        if number not in remedies:
+            raise
+        raise DiskError(
+            f"cannot write {path}: {remedies[number]} and run the same command again: finished rows are kept"
+        ) from error
+
+
+def check_free_space(path: Path, *, needed_bytes: int) -> None:
+    """Refuse to begin a file that cannot fit.
+
+    Raises:
+        DiskError: names what is needed and what is free, in MiB.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes:
+        raise DiskError(
+            f"cannot write {path}: it needs up to {needed_bytes // BYTES_PER_MIB} MiB and {folder} has "
+            f"{free_bytes // BYTES_PER_MIB} MiB free; free some space and run the same command again: "
+            "finished rows are kept"
+        )

@@ -1,0 +1,182 @@
+"""The feature store: what is written is read, equal input gives equal bytes, refusals are explained."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from summer import durable
+from summer.corpus import Modality, Split, Status, Utterance
+from summer.durable import DiskError
+from summer.store import FeatureStore, Header, Rows, StoreError, new_store, write_part
+
+
+def utterance(turn: int, speaker: str = "Zoë") -> Utterance:
+    return Utterance(
+        id=f"train/dia0_utt{turn}",
+        split=Split.TRAIN,
+        dialogue="0",
+        turn=turn,
+        speaker=speaker,
+        text="not kept",
+        label="joy",
+        start_seconds=1.5 if turn else None,
+        end_seconds=2.0 if turn else None,
+    )
+
+
+def header(dim: int = 3) -> Header:
+    return Header(
+        corpus="meld",
+        protocol="test_clips=corrected",
+        modality=Modality.AUDIO,
+        labels=("joy", "anger"),
+        dim=dim,
+        fingerprint="f" * 64,
+        corpus_digest="d" * 64,
+        settings={"model": "ComParE_2016"},
+    )
+
+
+def rows(count: int = 2) -> Rows:
+    statuses = [Status.OK, Status.NO_AUDIO, Status.OK][:count]
+    return Rows(
+        utterances=[utterance(turn) for turn in range(count)],
+        statuses=statuses,
+        reasons=["" if status is Status.OK else "silent: peak −∞ dBFS" for status in statuses],
+        columns={"duration_seconds": [0.5, 1.0, 2.0][:count], "channels": ["mono", "", "5.1"][:count]},
+    )
+
+
+def vectors(table: Rows, dim: int = 3) -> np.ndarray:
+    values = np.arange(1, len(table) * dim + 1, dtype=np.float32).reshape(len(table), dim)
+    values[~table.usable] = 0
+    return values
+
+
+def write(path: Path, table: Rows) -> None:
+    with new_store(path, header(), table) as writer:
+        writer.write_raw(0, vectors(table))
+        writer.write_reduced(writer.read_raw()[:, :2], {"method": "pca", "width": "2"})
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "meld" / "audio.h5"
+    write(path, rows())
+    with FeatureStore(path) as store:
+        assert store.header.settings == {"model": "ComParE_2016"}
+        assert store.header.reduction == {"method": "pca", "width": "2"}
+        assert store.header.labels == ("joy", "anger")
+        assert [u.speaker for u in store.rows.utterances] == ["Zoë", "Zoë"]
+        assert [u.start_seconds for u in store.rows.utterances] == [None, 1.5]
+        assert store.rows.statuses == [Status.OK, Status.NO_AUDIO]
+        assert store.rows.reasons[1] == "silent: peak −∞ dBFS"
+        assert store.rows.columns == {"duration_seconds": [0.5, 1.0], "channels": ["mono", ""]}
+        np.testing.assert_array_equal(store.features("raw"), vectors(rows()))
+        np.testing.assert_array_equal(store.features("reduced"), vectors(rows())[:, :2])
+        assert store.reduced_width == 2
+
+
+def test_the_layout_is_the_documented_one_for_any_hdf5_reader(tmp_path: Path) -> None:
+    path = tmp_path / "audio.h5"
+    write(path, rows())
+    with h5py.File(path) as file:
+        assert file["id"].asstr()[0] == "train/dia0_utt0"
+        assert set(file) == {
+            *("id", "split", "dialogue", "turn", "speaker", "label", "start_seconds", "end_seconds"),
+            *("status", "reason", "columns", "features"),
+        }
+        assert file["features/raw"].dtype == np.float32
+
+
+def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", rows())
+    write(tmp_path / "b.h5", rows())
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_a_row_that_is_not_ok_cannot_hold_a_vector(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="must hold zeros"),
+        new_store(tmp_path / "a.h5", header(), rows()) as writer,
+    ):
+        writer.write_raw(0, np.ones((2, 3), dtype=np.float32))
+
+
+def test_an_error_while_writing_leaves_the_old_store_and_nothing_aside(tmp_path: Path) -> None:
+    path = tmp_path / "audio.h5"
+    write(path, rows())
+    before = path.read_bytes()
+    with pytest.raises(KeyError), new_store(path, header(), rows()):
+        raise KeyError("interrupted")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_row_standing_twice_is_refused_by_name() -> None:
+    with pytest.raises(StoreError, match="'train/dia0_utt1' stands twice"):
+        Rows(utterances=[utterance(1), utterance(1)], statuses=[Status.OK, Status.OK], reasons=["", ""])
+
+
+@pytest.mark.parametrize("content", [b"", b"id,split\n", b"\x89HDF\r\n\x1a\n" + b"\0" * 40])
+def test_a_file_that_is_no_store_is_refused_with_a_remedy(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "video.h5"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"video\.h5 cannot be read as HDF5.*run summer-extract"):
+        FeatureStore(path)
+
+
+def test_a_truncated_store_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "video.h5"
+    write(path, rows())
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(StoreError, match="cannot be read as HDF5"):
+        FeatureStore(path)
+
+
+def test_foreign_hdf5_and_newer_schemas_are_refused(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.h5"
+    h5py.File(foreign, "w").close()
+    with pytest.raises(StoreError, match="not a feature store"):
+        FeatureStore(foreign)
+    newer = tmp_path / "newer.h5"
+    write(newer, rows())
+    with h5py.File(newer, "a") as file:
+        file.attrs["schema_version"] = 99
+    with pytest.raises(StoreError, match=r"schema is version 99, this program reads 1; .*--overwrite"):
+        FeatureStore(newer)
+
+
+def test_reduced_features_before_reduction_are_an_error_with_a_remedy(tmp_path: Path) -> None:
+    write_part(tmp_path / "part.h5", header(), rows(), vectors(rows()))
+    with FeatureStore(tmp_path / "part.h5") as store, pytest.raises(StoreError, match="no reduced features"):
+        store.features("reduced")
+
+
+def test_a_full_disk_is_explained_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, f"No space left on device for {len(content)} bytes")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(DiskError, match="disk is full; free some space.*finished rows are kept"):
+        write_part(tmp_path / "part.h5", header(), rows(), vectors(rows()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_too_large_for_the_disk_is_refused_before_it_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 3 * durable.BYTES_PER_MIB})
+    monkeypatch.setattr(durable.shutil, "disk_usage", lambda _: usage)
+    wide = header(dim=10**6)
+    with (
+        pytest.raises(DiskError, match=r"needs up to 15 MiB and .* has 3 MiB free"),
+        new_store(tmp_path / "a.h5", wide, rows()),
+    ):
+        pytest.fail("the store was begun")
