@@ -1,8 +1,8 @@
 """Where blocks of clips are worked on: this process, or several local worker processes.
 
 Decoding in one worker overlaps with inference in another. A worker that dies (a decoder's segmentation
-fault, the out-of-memory killer) costs one block's time and one clip's row, never the run: the clips it was at
-are tried again one by one, each in a process of its own, and the one that kills twice gets a status.
+fault, the out-of-memory killer) costs one block's time and one clip's row, never the run: the block it was at
+is done again in halves, each in a process of its own, until the clip that kills is alone and gets a status.
 """
 
 from __future__ import annotations
@@ -17,13 +17,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from extraction.extractor import Clip, Extractor, Outcome
 from summer.corpus import Status
 
+MOST_DEATHS = 3  # of the first clips of a run, before the engine rather than the clips is blamed
 BLOCKS_AHEAD = 2  # blocks waiting per worker, so that none is idle while results are written
 PROGRAM_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+
+
+class EngineError(ValueError):
+    """The engine itself cannot work: its workers do not start, or die whatever clip they are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,7 @@ class BlockResult:
     error: str = ""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs an extractor over blocks and yields each result as it is done, in any order."""
 
@@ -72,15 +78,24 @@ class LocalProcesses:
     threads: int
 
     def run(self, extractor: Extractor, blocks: Iterable[Block]) -> Iterator[BlockResult]:
-        """Work through the blocks side by side; a dead worker's blocks are done again clip by clip."""
+        """Work through the blocks side by side; a dead worker's blocks are done again in parts.
+
+        Raises:
+            EngineError: workers cannot start, or the first clips all kill theirs: then no clip is to blame.
+        """
         waiting = iter(blocks)
+        any_alive = False
         while True:
             lost: list[Block] = []
-            yield from self._until_a_worker_dies(extractor, waiting, lost)
+            for result in self._until_a_worker_dies(extractor, waiting, lost):
+                any_alive = True
+                yield result
             if not lost:
                 return
             for block in lost:
-                yield self._clip_by_clip(extractor, block)
+                result = self._find_the_killer(extractor, block, any_alive=any_alive)
+                any_alive = True
+                yield result
 
     def _until_a_worker_dies(
         self, extractor: Extractor, waiting: Iterator[Block], lost: list[Block]
@@ -111,28 +126,45 @@ class LocalProcesses:
                 else:
                     yield result
 
-    def _clip_by_clip(self, extractor: Extractor, block: Block) -> BlockResult:
-        """Give each clip of a lost block a process of its own, so that only the culprit is lost."""
+    def _find_the_killer(self, extractor: Extractor, block: Block, *, any_alive: bool) -> BlockResult:
+        """Do a lost block again, in halves and halves of halves, so that only the culprit is lost."""
         outcomes: list[Outcome] = []
-        for clip in block.clips:
+        waiting = [block.clips]
+        while waiting:
+            clips = waiting.pop()
             with self._pool(extractor, 1) as pool:
-                single = Block(rows=(0,), clips=(clip,))
-                result = _result(single, pool.submit(_extract, single.clips))
-            if result is None:
-                outcomes.append(_killer(clip))
+                result = _result(Block(rows=(), clips=clips), pool.submit(_extract, clips))
+            if result is None and len(clips) > 1:
+                middle = len(clips) // 2
+                waiting += [clips[middle:], clips[:middle]]
+            elif result is None:
+                outcomes.append(_killer(clips[0]))
+                if not any_alive and len(outcomes) >= min(MOST_DEATHS, len(block.clips)):
+                    raise EngineError(
+                        f"worker processes die on every clip, {clips[0].utterance.id} the last: out of "
+                        "memory, or a broken installation; try --workers 1, or --workers 0 to see the error"
+                    )
             elif result.error:
                 return BlockResult(block=block, error=result.error)
             else:
+                any_alive = True
                 outcomes.extend(result.outcomes)
         return BlockResult(block=block, outcomes=outcomes)
 
     def _pool(self, extractor: Extractor, workers: int) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             max_workers=workers,
             mp_context=multiprocessing.get_context("spawn"),  # CUDA and threads do not survive a fork
             initializer=_start_worker,
             initargs=(extractor, self.threads),
         )
+        try:
+            pool.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            raise EngineError(
+                "worker processes cannot start (their own message stands above); try --workers 0"
+            ) from error
+        return pool
 
 
 def stop_workers_at_once() -> None:
@@ -152,7 +184,9 @@ def _result(block: Block, future: Future[Sequence[Outcome]]) -> BlockResult | No
 
 
 def _killer(clip: Clip) -> Outcome:
-    reason = "the worker process died twice on this clip (decoder crash, or out of memory); inspect the file"
+    reason = (
+        "the worker process died on this clip, alone too (decoder crash, or out of memory); inspect the file"
+    )
     return Outcome(status=Status.CORRUPT, reason=f"{reason}. {clip.remark}".rstrip(". "))
 
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,6 +73,7 @@ class Report:
     built: bool
 
 
+@runtime_checkable
 class Reduction(Protocol):
     """Fits a reducer on the training split and applies it to all rows; saves it at `path`."""
 

@@ -1,0 +1,41 @@
+# make demo: install, then extract all three modalities of the shipped demo corpus.
+# make test: install, then run the tests.      make check: format, lint, types.
+# make bench: the benchmarks of docs/performance.md.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+OUT ?= data/stores
+
+.PHONY: demo test slow check bench lock install
+
+demo: install
+	$(BIN)/summer-extract --dataset demo --root data/demo --out $(OUT)
+
+test: install
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: install
+	$(BIN)/python -m pytest -m slow
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m tests.bench
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.lock setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "SUMMER needs Python 3.11 or later; $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+lock:
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra dev --no-header setup.cfg -o requirements.lock

@@ -1,0 +1,121 @@
+"""What `summer-extract` shows: a bar while it works, then statuses, the failed and how to retry them."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks
+from extraction.run import Progress, Report
+from summer.corpus import Status
+
+MOST_LISTED = 20
+SECONDS_BETWEEN_LINES = 30.0
+
+
+@contextmanager
+def progress_bar(console: Console, modality: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar with rate, time left and failures so far; in a log file a line every half minute."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failures]}"),
+    )
+    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(modality, total=None, rate="", failures="")
+        started, first, last_line = time.monotonic(), [-1], [time.monotonic()]
+
+        def show(progress: Progress) -> None:
+            if first[0] < 0:
+                first[0] = progress.finished
+            now = time.monotonic()
+            rate = (progress.finished - first[0]) / max(now - started, 1e-9)
+            failures = f"{progress.failed} failed" if progress.failed else ""
+            text = f"{rate:.1f} clips/s" if rate else ""
+            bar.update(task, total=progress.total, completed=progress.finished, rate=text, failures=failures)
+            if not console.is_terminal and now - last_line[0] > SECONDS_BETWEEN_LINES:
+                last_line[0] = now
+                console.print(f"{modality}: {progress.finished} of {progress.total}, {text} {failures}")
+
+        yield show
+
+
+def print_plan(console: Console, job: Job, workers: int) -> None:
+    """Say what a run would do."""
+    finished = finished_statuses(finished_sources(job)) if not job.overwrite else {}
+    pending = sum(len(block.rows) for block in pending_blocks(job, finished))
+    failed = sum(status is not Status.OK for status in finished.values())
+    console.print(
+        f"{job.extractor.modality}: would extract {pending} of {len(job.corpus.clips)} utterances with "
+        f"{workers} worker processes into {job.store}\n"
+        f"  finished before: {len(finished)}, of these not ok: {failed}\n"
+        f"  fingerprint {job.extractor.fingerprint[:12]}, {job.extractor.dim} wide",
+        highlight=False,
+    )
+    for name, value in job.extractor.settings.items():
+        console.print(f"  {name} = {escape(value)}", highlight=False)
+
+
+def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -> None:
+    """Say how a run ended: statuses, the failed rows, what to do next."""
+    if not report.extracted and not report.built and not report.missing_rows:
+        console.print(f"{job.extractor.modality}: nothing to do, {job.store} is finished", highlight=False)
+    elif report.built:
+        console.print(f"{job.extractor.modality}: wrote {job.store}", highlight=False)
+    console.print(_status_table(job, report))
+    for line in _failed_lines(report):
+        console.print(line, highlight=False)
+    if report.remarks:
+        name, remark = report.remarks[0]
+        console.print(
+            f"{len(report.remarks)} ok with a remark, the first {name}: {escape(remark)}", highlight=False
+        )
+    for error in report.errors:
+        console.print(f"[red]error:[/red] {escape(error)}", highlight=False)
+    if report.failed and not stopped:
+        console.print(f"mend what can be mended, then: {escape(_command('--retry-failed'))}", highlight=False)
+    if job.shard:
+        console.print(
+            f"shard {job.shard.number}/{job.shard.count} is done; when all are, run without --shard to build "
+            f"{job.store}",
+            highlight=False,
+        )
+    elif report.missing_rows:
+        console.print(
+            f"{report.missing_rows} utterances are still to do; the same command goes on from there",
+            highlight=False,
+        )
+
+
+def _status_table(job: Job, report: Report) -> Table:
+    table = Table("status", "utterances", title=f"{job.corpus.name} {job.extractor.modality}")
+    for status in Status:
+        if report.statuses.get(status):
+            table.add_row(status.value, str(report.statuses[status]))
+    return table
+
+
+def _failed_lines(report: Report) -> Sequence[str]:
+    lines = [
+        f"  {escape(n)}  {status.value}: {escape(why)}" for n, status, why in report.failed[:MOST_LISTED]
+    ]
+    if len(report.failed) > MOST_LISTED:
+        lines.append(f"  and {len(report.failed) - MOST_LISTED} more: summer-data info STORE --failed")
+    return lines
+
+
+def _command(flag: str) -> str:
+    arguments = [argument for argument in sys.argv[1:] if argument not in (flag, "--overwrite")]
+    return shlex.join(["summer-extract", *arguments, flag])

@@ -1,0 +1,87 @@
+"""The registry of extractors: a modality's name and its recipe in, the configured extractor out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from extraction import weights
+from extraction.corpora import Corpus
+from extraction.extractor import Extractor
+from pipelines.recipe import Recipe
+from summer.corpus import Modality
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What all extractors of a run share.
+
+    Args:
+        folder: where the stores of the corpus stand; tuned encoders and kept crops go beside them.
+        report: told of long steps before extraction (fine-tuning).
+    """
+
+    recipe: Recipe
+    corpus: Corpus
+    folder: Path
+    device: str
+    batch_size: int | None
+    keep_crops: bool
+    report: Callable[[str], None]
+
+
+def build_extractor(modality: Modality, setting: Setting) -> Extractor:
+    """Configure one modality's extractor: find its weights, tune the encoder where the recipe says so."""
+    return BUILDERS[modality](setting)
+
+
+def _text(setting: Setting) -> Extractor:
+    from extraction.text import RobertaText, TuningOptions, tune_text
+
+    recipe = setting.recipe.text
+    options = {
+        "speakers": recipe.speakers,
+        "past_tokens": recipe.past_tokens,
+        "future_tokens": recipe.future_tokens,
+        "window_tokens": recipe.window_tokens,
+        "vector": recipe.vector,
+        "device": setting.device,
+        "batch_size": setting.batch_size,
+    }
+    encoder = RobertaText(weights=weights.text_model(recipe.model), mode="frozen", **options)
+    if recipe.mode == "frozen":
+        return encoder
+    tuned = tune_text(encoder, setting.corpus, TuningOptions(), setting.folder / "text.encoder")
+    return RobertaText(weights=tuned, mode="tuned", **options)
+
+
+def _audio(_: Setting) -> Extractor:
+    from extraction.audio import ComParE
+
+    return ComParE()
+
+
+def _video(setting: Setting) -> Extractor:
+    from extraction.video.extractor import LFNet3D
+
+    recipe = setting.recipe.video
+    given = Path(recipe.weights) if recipe.weights else None
+    find = weights.vggface2 if recipe.backbone == "inception_resnet_v1" else weights.kinetics_r3d18
+    return LFNet3D(
+        backbone=recipe.backbone,
+        weights=find(given),
+        face_choice=recipe.face_choice,
+        keyframe_every=recipe.keyframe_every,
+        most_keyframes=recipe.most_keyframes,
+        device=setting.device,
+        batch_size=setting.batch_size,
+        keep_crops=setting.folder / "crops" if setting.keep_crops else None,
+    )
+
+
+BUILDERS: Mapping[Modality, Callable[[Setting], Extractor]] = {
+    Modality.TEXT: _text,
+    Modality.AUDIO: _audio,
+    Modality.VIDEO: _video,
+}

@@ -1,0 +1,190 @@
+"""Recipes: every number of a run in one TOML file, read into frozen, validated dataclasses.
+
+A key that no recipe knows is an error that names the nearest known one. `-o video.face_choice=largest` on a
+command line changes one key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, fields, is_dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args, get_type_hints
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message names the key, the value and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TuningRecipe:
+    """Fine-tuning of the text encoder on the training split (mode `tuned`)."""
+
+    epochs: int = Field(default=4, ge=1)
+    learning_rate: float = Field(default=2e-5, gt=0)
+    batch_size: int = Field(default=32, ge=1)
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class TextRecipe:
+    """RoBERTa: a Hugging Face id or folder, and what of the dialogue it reads."""
+
+    model: str = "roberta-base"
+    mode: Literal["frozen", "tuned"] = "tuned"
+    speakers: Literal["tokens", "names", "none"] = "tokens"
+    past_tokens: int = Field(default=160, ge=0)
+    future_tokens: int = Field(default=60, ge=0)
+    window_tokens: int = Field(default=512, ge=8)
+    vector: Literal["start", "mean"] = "start"
+    tuning: TuningRecipe = field(default_factory=TuningRecipe)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class VideoRecipe:
+    """LFNet3D: keyframes, whose face, which network."""
+
+    backbone: Literal["inception_resnet_v1", "r3d_18"] = "inception_resnet_v1"
+    weights: str = ""
+    face_choice: Literal["talking", "largest", "central"] = "talking"
+    keyframe_every: int = Field(default=10, ge=1)
+    most_keyframes: int = Field(default=256, ge=1)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ReductionRecipe:
+    """How raw vectors become what the model reads; `none` keeps raw vectors only."""
+
+    method: Literal["none", "pca", "dialogue-rnn"] = "none"
+    width: int = Field(default=512, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class ReductionRecipes:
+    """One reduction a modality."""
+
+    text: ReductionRecipe = field(default_factory=ReductionRecipe)
+    audio: ReductionRecipe = field(default_factory=ReductionRecipe)
+    video: ReductionRecipe = field(default_factory=lambda: ReductionRecipe(width=256))
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Recipe:
+    """All settings of an extraction. `corpus` holds the corpus' policies, checked by its reader."""
+
+    corpus: dict[str, str] = field(default_factory=dict)
+    text: TextRecipe = field(default_factory=TextRecipe)
+    video: VideoRecipe = field(default_factory=VideoRecipe)
+    reduction: ReductionRecipes = field(default_factory=ReductionRecipes)
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    folder = files("pipelines") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")
+    )
+
+
+def recipe_of_dataset(dataset: str) -> str:
+    """The shipped recipe of a dataset: its own, or `manifest` for a folder of own clips."""
+    return dataset if dataset in shipped_recipes() else "manifest"
+
+
+def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply `key=value` overrides.
+
+    Args:
+        name: of a shipped recipe, or the path of a TOML file.
+        overrides: such as "video.face_choice=largest"; values are read as TOML, else as text.
+
+    Raises:
+        RecipeError: no such recipe, not TOML, an unknown key, a value out of range.
+    """
+    settings = _read_toml(name)
+    for override in overrides:
+        _apply(settings, override)
+    _refuse_unknown_keys(settings, Recipe, name)
+    try:
+        return TypeAdapter(Recipe).validate_python(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise RecipeError(f"recipe {name}: {key} = {first['input']!r}: {first['msg'].lower()}") from error
+
+
+def _read_toml(name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_recipe_text(name))
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"recipe {name} is not TOML: {error}; correct that line") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"recipe {name} is not UTF-8: {error}; save it as UTF-8") from error
+
+
+def _recipe_text(name: str) -> str:
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise RecipeError(f"there is no recipe at {path}; shipped ones: {', '.join(shipped_recipes())}")
+        return path.read_text(encoding="utf-8")
+    if name not in shipped_recipes():
+        raise RecipeError(
+            f"there is no recipe {name!r}{_nearest(name, shipped_recipes())}; shipped: "
+            f"{', '.join(shipped_recipes())}; or give the path of a .toml file"
+        )
+    return (files("pipelines") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def _apply(settings: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise RecipeError(f"override {override!r}: write key=value, such as video.face_choice=largest")
+    *tables, last = key.split(".")
+    table = settings
+    for name in tables:
+        table = table.setdefault(name, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"override {override!r}: {name!r} is a value, not a table of values")
+    try:
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value
+
+
+def _refuse_unknown_keys(settings: Mapping[str, Any], kind: type, recipe: str) -> None:
+    known = set(_known_keys(kind))
+    for key in _keys(settings):
+        if key not in known and not key.startswith("corpus."):
+            raise RecipeError(f"recipe {recipe}: unknown key {key!r}{_nearest(key, sorted(known))}")
+
+
+def _keys(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in settings.items():
+        yield prefix + name
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{prefix}{name}.")
+
+
+def _known_keys(kind: type, prefix: str = "") -> Iterator[str]:
+    hints = get_type_hints(kind)
+    for entry in fields(kind):
+        yield prefix + entry.name
+        hint = hints[entry.name]
+        if is_dataclass(hint) and isinstance(hint, type) and not get_args(hint):
+            yield from _known_keys(hint, f"{prefix}{entry.name}.")
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f", did you mean {matches[0]!r}?" if matches else ""

@@ -1,0 +1,74 @@
+"""Recipes: the shipped ones load, a mistake is named with its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.recipe import RecipeError, load_recipe, recipe_of_dataset, shipped_recipes
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_each_shipped_recipe_loads(name: str) -> None:
+    assert load_recipe(name).video.keyframe_every == 10
+
+
+def test_the_meld_recipe_has_the_widths_of_the_paper() -> None:
+    reduction = load_recipe("meld").reduction
+    assert (reduction.audio.width, reduction.video.width) == (512, 1000)
+    assert reduction.text.method == "none"  # RoBERTa-base is 768 wide
+
+
+def test_the_iemocap_recipe_has_the_widths_of_the_paper() -> None:
+    reduction = load_recipe("iemocap").reduction
+    assert (reduction.text.width, reduction.audio.width, reduction.video.width) == (100, 100, 256)
+
+
+def test_overrides_change_one_key_each_and_read_numbers_as_numbers() -> None:
+    recipe = load_recipe("demo", ["video.face_choice=largest", "text.tuning.epochs=7", "text.model=a/b"])
+    assert recipe.video.face_choice == "largest"
+    assert recipe.text.tuning.epochs == 7
+    assert recipe.text.model == "a/b"
+    assert recipe.text.past_tokens == load_recipe("demo").text.past_tokens
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("vidio.face_choice=largest", "unknown key 'vidio', did you mean 'video'"),
+        ("video.face_choise=largest", "unknown key 'video.face_choise', did you mean 'video.face_choice'"),
+        ("video.face_choice=prettiest", "video.face_choice = 'prettiest'"),
+        ("text.tuning.epochs=0", "text.tuning.epochs = 0"),
+        ("reduction.audio.width=wide", "reduction.audio.width = 'wide'"),
+        ("text.model.size=3", "'model' is a value"),
+        ("face_choice", "write key=value"),
+    ],
+)
+def test_a_wrong_override_is_named_with_its_remedy(override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("demo", [override])
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="no recipe 'dmo', did you mean 'demo'"):
+        load_recipe("dmo")
+
+
+def test_an_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[text]\nmode = "frozen"\n', encoding="utf-8")
+    assert load_recipe(str(path)).text.mode == "frozen"
+    path.write_text('[text\nmode = "frozen"\n', encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"mine\.toml is not TOML: .*line 1"):
+        load_recipe(str(path))
+    path.write_bytes(b'[text]\nmodel = "caf\xe9"\n')
+    with pytest.raises(RecipeError, match=r"mine\.toml is not UTF-8"):
+        load_recipe(str(path))
+    with pytest.raises(RecipeError, match="there is no recipe at .*absent.toml"):
+        load_recipe(str(tmp_path / "absent.toml"))
+
+
+def test_a_manifest_takes_the_recipe_for_manifests() -> None:
+    assert recipe_of_dataset("meld") == "meld"
+    assert recipe_of_dataset("some/where/manifest.csv") == "manifest"

@@ -1,0 +1,71 @@
+"""The arrows of ARCHITECTURE.md hold, light modules stay light, libraries do not print."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+OURS = ("summer", "extraction", "pipelines", "tests")
+ALLOWED = {
+    "summer": {"summer"},
+    "extraction": {"extraction", "summer.corpus", "summer.store", "summer.durable"},
+    "pipelines": {"pipelines", "extraction", "summer"},
+}
+
+
+def sources(package: str) -> list[Path]:
+    found = sorted((REPOSITORY / package).rglob("*.py"))
+    assert found, f"package {package} has no sources"
+    return found
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write imports from the top level"
+            module = node.module or ""
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def is_allowed(name: str, package: str) -> bool:
+    return any(name == allowed or name.startswith(f"{allowed}.") for allowed in ALLOWED[package])
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_imports_follow_the_arrows(package: str) -> None:
+    against = [
+        f"{path.relative_to(REPOSITORY)} imports {name}"
+        for path in sources(package)
+        for name in imported(path)
+        if name.partition(".")[0] in OURS and not is_allowed(name, package)
+    ]
+    assert not against
+
+
+@pytest.mark.parametrize("package", ["summer", "extraction"])
+def test_libraries_do_not_print(package: str) -> None:
+    printing = [
+        f"{path.relative_to(REPOSITORY)}:{node.lineno}"
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert not printing
+
+
+@pytest.mark.parametrize(
+    "module", ["summer.store", "summer.corpus", "extraction.media", "pipelines.extract", "pipelines.data"]
+)
+def test_a_light_module_does_not_load_torch(module: str) -> None:
+    program = (
+        f"import sys, {module}; sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
