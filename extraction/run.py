@@ -75,13 +75,20 @@ class Report:
 
 @runtime_checkable
 class Reduction(Protocol):
-    """Fits a reducer on the training split and applies it to all rows; saves it at `path`."""
+    """Fits a reducer on the training split and applies it to all rows; saves it at `path`.
 
-    description: Mapping[str, str]
+    Attributes:
+        wanted: what was asked for (method, width, ...): a store that says otherwise is reduced anew.
+    """
+
+    @property
+    def wanted(self) -> Mapping[str, str]: ...
 
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
-    ) -> NDArray[np.float32]: ...
+    ) -> tuple[NDArray[np.float32], Mapping[str, str]]:
+        """(rows, width) reduced vectors, and what the store shall say of them: `wanted` and more."""
+        ...
 
 
 def extract(
@@ -195,8 +202,9 @@ def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) 
                     vectors = store.features("raw", slice(start, stop))
                     writer.write_raw(position_of_row[source.rows[start]], vectors)
         if reduction is not None and complete:
-            reduced = reduction(writer.read_raw(), rows, job.corpus.labels, _reducer_path(job))
-            writer.write_reduced(reduced, reduction.description)
+            reducer = job.folder / f"{job.extractor.modality}.reducer.safetensors"
+            reduced, description = reduction(writer.read_raw(), rows, job.corpus.labels, reducer)
+            writer.write_reduced(reduced, description)
     if job.parts.is_dir():
         shutil.rmtree(job.parts)
 
@@ -234,12 +242,9 @@ def _needs_reduction(job: Job, reduction: Reduction | None) -> bool:
     if not job.store.is_file():
         return False
     with FeatureStore(job.store) as store:
-        wanted = dict(reduction.description) if reduction else {}
-        return store.header.complete and dict(store.header.reduction) != wanted
-
-
-def _reducer_path(job: Job) -> Path:
-    return job.folder / f"{job.extractor.modality}.reducer.safetensors"
+        if reduction is None:
+            return store.header.complete and bool(store.header.reduction)
+        return store.header.complete and not reduction.wanted.items() <= store.header.reduction.items()
 
 
 def _report(job: Job, sources: Sequence[Source], *, extracted: int, errors: list[str], built: bool) -> Report:

@@ -20,7 +20,7 @@ from pipelines.extraction_report import print_plan, print_report, progress_bar
 from pipelines.extractors import Setting, build_extractor
 from pipelines.recipe import ReductionRecipe, load_recipe, recipe_of_dataset
 from summer.corpus import LabelSet, Modality
-from summer.reduction import fit_reducer
+from summer.reduction import Method, fit_reducer
 from summer.store import Rows
 
 DONE, LEFT_UNDONE, UNEXPECTED_FAILURES = 0, 1, 3
@@ -53,23 +53,20 @@ class Order:
 class RecipeReduction:
     """The reduction that a recipe asks for, as the run wants it."""
 
+    method: Method
     recipe: ReductionRecipe
 
     @property
-    def description(self) -> dict[str, str]:
-        """What the store records of it."""
-        return {
-            "method": self.recipe.method,
-            "width": str(self.recipe.width),
-            "seed": str(self.recipe.seed),
-        }
+    def wanted(self) -> dict[str, str]:
+        """What the store must say of its reduction."""
+        return {"method": self.recipe.method, "width": str(self.recipe.width), "seed": str(self.recipe.seed)}
 
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
-    ) -> NDArray[np.float32]:
+    ) -> tuple[NDArray[np.float32], dict[str, str]]:
         """Fit on the training rows, save the reducer at `path`, reduce all rows."""
         reducer = fit_reducer(
-            self.recipe.method,
+            self.method,
             raw,
             usable=rows.usable,
             utterances=rows.utterances,
@@ -78,7 +75,8 @@ class RecipeReduction:
             seed=self.recipe.seed,
         )
         reducer.save(path)
-        return reducer.apply(raw, usable=rows.usable, utterances=rows.utterances)
+        reduced = reducer.apply(raw, rows.usable, rows.utterances)
+        return reduced, {**reducer.description, **self.wanted}
 
 
 def carry_out(order: Order) -> int:
@@ -128,8 +126,8 @@ def _one_modality(console: Console, order: Order, modality: Modality, setting: S
     if order.dry_run:
         print_plan(console, job, workers)
         return DONE
-    reduction_recipe: ReductionRecipe = getattr(setting.recipe.reduction, modality.value)
-    reduction = RecipeReduction(reduction_recipe) if reduction_recipe.method != "none" else None
+    recipe: ReductionRecipe = getattr(setting.recipe.reduction, modality.value)
+    reduction = RecipeReduction(recipe.method, recipe) if recipe.method != "none" else None
     with clean_stop(stop_workers_at_once) as should_stop, progress_bar(console, modality.value) as show:
         report = extract(job, engine, reduction=reduction, on_progress=show, should_stop=should_stop)
         stopped = should_stop()

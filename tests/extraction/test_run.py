@@ -28,14 +28,14 @@ TEXTS = [f"line {row}" + (" fail" if row % 7 == 3 else "") for row in range(22)]
 class HalfWidth:
     """A reduction without fitting: the first two numbers of each vector."""
 
-    description: Mapping[str, str] = MappingProxyType({"method": "first two"})
+    wanted: Mapping[str, str] = MappingProxyType({"method": "first two"})
 
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
-    ) -> NDArray[np.float32]:
+    ) -> tuple[NDArray[np.float32], Mapping[str, str]]:
         assert len(rows) == len(raw)
         path.write_text(", ".join(labels.names), encoding="utf-8")
-        return raw[:, :2]
+        return raw[:, :2], {**self.wanted, "fitted_on": "nothing"}
 
 
 def run(folder: Path, engine: Engine | None = None, **options: object) -> Report:
@@ -57,7 +57,7 @@ def test_a_run_writes_one_row_an_utterance_in_corpus_order(tmp_path: Path) -> No
     with FeatureStore(tmp_path / "audio.h5") as store:
         assert [u.id for u in store.rows.utterances] == [c.utterance.id for c in corpus_of(TEXTS).clips]
         assert store.header.complete
-        assert store.header.reduction == HalfWidth.description
+        assert store.header.reduction == {"method": "first two", "fitted_on": "nothing"}
         expected = FakeExtractor()(corpus_of(TEXTS).clips)
         for row, outcome in enumerate(expected):
             wanted = np.zeros(5) if outcome.vector is None else outcome.vector
