@@ -28,7 +28,7 @@ MOST_OF_A_KIND = 10
 
 def report_check(dataset: str, root: Path | None, overrides: Sequence[str], workers: int | None) -> int:
     """Print the problems of a raw corpus; 1 if any is new."""
-    console = Console()
+    console = Console(soft_wrap=True)
     policy = load_recipe(recipe_of_dataset(dataset), [f"corpus.{override}" for override in overrides]).corpus
     corpus = open_corpus(dataset, root, policy)
     with Progress(console=console, disable=not console.is_terminal) as bar:
@@ -59,7 +59,7 @@ def _print_problems(console: Console, problems: Sequence[Problem]) -> None:
 
 def report_info(path: Path, *, failed: bool) -> int:
     """Print what a store holds."""
-    console = Console()
+    console = Console(soft_wrap=True)
     with FeatureStore(path) as store:
         header, rows = store.header, store.rows
         table = Table(show_header=False, title=str(path))
@@ -90,7 +90,7 @@ def report_info(path: Path, *, failed: bool) -> int:
 
 def report_diff(first: Path, second: Path) -> int:
     """Print in what two stores differ; 1 if they do."""
-    console = Console()
+    console = Console(soft_wrap=True)
     with FeatureStore(first) as one, FeatureStore(second) as other:
         found = differences(one, other)
         shown = list(islice(found, MOST_DIFFERENCES))
@@ -121,5 +121,5 @@ def report_export(paths: Sequence[Path], out: Path, form: str) -> int:
             export_npz(stores[0], out)
         else:
             export_pickle(stores, out)
-    Console().print(f"wrote {out}", highlight=False)
+    Console(soft_wrap=True).print(f"wrote {out}", highlight=False)
     return FINE

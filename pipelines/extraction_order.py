@@ -88,7 +88,7 @@ def carry_out(order: Order) -> int:
     Raises:
         ValueError: anything that the user can mend; the message says how.
     """
-    console = Console()
+    console = Console(soft_wrap=True)
     modalities = _modalities(order.modality)
     recipe = load_recipe(order.recipe or recipe_of_dataset(order.dataset), order.overrides)
     device = _device(order.device)

@@ -1,0 +1,24 @@
+"""`make bench`: all benchmarks, one after the other, as one table."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import date
+from importlib import import_module
+from importlib.metadata import version
+
+BENCHMARKS = ("startup", "audio", "text", "video", "memory")
+
+
+def main() -> None:
+    """Run every benchmark and print its figures."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "opensmile", "av"))
+    print(f"{date.today()}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}, {versions}")
+    for name in BENCHMARKS:
+        for figure, value in import_module(f"tests.bench.{name}").run().items():
+            print(f"{name:8} {figure:40} {value:.4g}" if isinstance(value, float) else f"{name:8} {figure:40} {value}")
+
+
+if __name__ == "__main__":
+    main()
