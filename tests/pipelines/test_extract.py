@@ -108,8 +108,8 @@ def test_a_narrower_reduction_needs_no_new_extraction(demo_audio: Path) -> None:
         (("--dataset", "demo", "--root", str(DEMO), "--shard", "three"), "write I/N"),
         (("--dataset", "demo", "--root", str(DEMO), "--device", "tpu"), "torch sees cpu"),
         (("--dataset", "demo", "--root", str(DEMO), "--recipe", "mled"), "did you mean 'meld'"),
-        (("--dataset", "demo", "--root", str(DEMO), "-o", "text.modle=x"), "did you mean 'text.model'"),
-        (("--dataset", "demo", "--root", str(DEMO), "--limit", "0"), "0 is not in the range"),
+        (("--dataset", "demo", "--root", str(DEMO), "-o", "text.vectr=x"), "did you mean 'text.vector'"),
+        (("--dataset", "demo", "--root", str(DEMO), "--limit", "0"), "greater than or equal to 1"),
         (("--dataset", "demo", "--root", str(DEMO), "--out", "/dev/null/x"), "a file stands where"),
     ],
 )

