@@ -16,7 +16,13 @@ from extraction.engines import Engine, InProcess, LocalProcesses, stop_workers_a
 from extraction.plan import Job, Shard
 from extraction.run import Report, extract
 from pipelines.console import INTERRUPTED, clean_stop
-from pipelines.extraction_report import print_plan, print_report, progress_bar
+from pipelines.extraction_report import (
+    print_plan,
+    print_report,
+    print_tuning_plan,
+    progress_bar,
+    tuning_lines,
+)
 from pipelines.extractors import Setting, build_extractor
 from pipelines.recipe import ReductionRecipe, load_recipe, recipe_of_dataset
 from summer.corpus import LabelSet, Modality
@@ -103,7 +109,7 @@ def carry_out(order: Order) -> int:
             device=device,
             batch_size=order.batch_size,
             keep_crops=order.keep_crops,
-            report=console.print,
+            on_tuning=tuning_lines(console),
         )
         status = _one_modality(console, order, modality, setting)
         if status == INTERRUPTED:
@@ -114,6 +120,9 @@ def carry_out(order: Order) -> int:
 
 def _one_modality(console: Console, order: Order, modality: Modality, setting: Setting) -> int:
     engine, workers = _engine(order.workers, setting.device)
+    if order.dry_run and modality is Modality.TEXT and setting.recipe.text.mode == "tuned":
+        print_tuning_plan(console, setting)
+        return DONE
     job = Job(
         corpus=setting.corpus,
         extractor=build_extractor(modality, setting),

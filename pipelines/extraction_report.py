@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,7 +17,9 @@ from rich.table import Table
 
 from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks
 from extraction.run import Progress, Report
-from summer.corpus import Status
+from extraction.text import TuningProgress
+from pipelines.extractors import Setting
+from summer.corpus import Split, Status
 
 MOST_LISTED = 20
 SECONDS_BETWEEN_LINES = 30.0
@@ -52,6 +55,20 @@ def progress_bar(console: Console, modality: str) -> Iterator[Callable[[Progress
         yield show
 
 
+def tuning_lines(console: Console) -> Callable[[TuningProgress], None]:
+    """Lines on the fine-tuning of the text encoder: one every half minute, and one an epoch."""
+    last_line = [time.monotonic()]
+    last_score: list[float | None] = [None]
+
+    def show(progress: TuningProgress) -> None:
+        now = time.monotonic()
+        if now - last_line[0] > SECONDS_BETWEEN_LINES or progress.dev_weighted_f1 != last_score[0]:
+            last_line[0], last_score[0] = now, progress.dev_weighted_f1
+            console.print(f"text: fine-tuning, {progress}", highlight=False)
+
+    return show
+
+
 def print_plan(console: Console, job: Job, workers: int) -> None:
     """Say what a run would do."""
     finished = finished_statuses(finished_sources(job)) if not job.overwrite else {}
@@ -66,6 +83,17 @@ def print_plan(console: Console, job: Job, workers: int) -> None:
     )
     for name, value in job.extractor.settings.items():
         console.print(f"  {name} = {escape(value)}", highlight=False)
+
+
+def print_tuning_plan(console: Console, setting: Setting) -> None:
+    """Say what a run of the tuned text encoder would do; its fingerprint is not known before."""
+    rows = Counter(clip.utterance.split for clip in setting.corpus.clips)
+    console.print(
+        f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances, the "
+        f"epoch chosen on {rows[Split.DEV]} of dev, unless that is done; then extract {rows.total()} "
+        f"utterances into {setting.folder / 'text.h5'}",
+        highlight=False,
+    )
 
 
 def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -> None:

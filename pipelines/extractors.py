@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from extraction import weights
 from extraction.corpora import Corpus
 from extraction.extractor import Extractor
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, TuningRecipe
 from summer.corpus import Modality
+
+if TYPE_CHECKING:
+    from extraction.text.training import TuningOptions, TuningProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +24,7 @@ class Setting:
 
     Args:
         folder: where the stores of the corpus stand; tuned encoders and kept crops go beside them.
-        report: told of long steps before extraction (fine-tuning).
+        on_tuning: told how far the fine-tuning of the text encoder is.
     """
 
     recipe: Recipe
@@ -28,7 +33,7 @@ class Setting:
     device: str
     batch_size: int | None
     keep_crops: bool
-    report: Callable[[str], None]
+    on_tuning: Callable[[TuningProgress], None]
 
 
 def build_extractor(modality: Modality, setting: Setting) -> Extractor:
@@ -37,23 +42,44 @@ def build_extractor(modality: Modality, setting: Setting) -> Extractor:
 
 
 def _text(setting: Setting) -> Extractor:
-    from extraction.text import RobertaText, TuningOptions, tune_text
+    from extraction.text import RobertaText
+    from extraction.text.tuning import tune_text
 
     recipe = setting.recipe.text
-    options = {
-        "speakers": recipe.speakers,
-        "past_tokens": recipe.past_tokens,
-        "future_tokens": recipe.future_tokens,
-        "window_tokens": recipe.window_tokens,
-        "vector": recipe.vector,
-        "device": setting.device,
-        "batch_size": setting.batch_size,
-    }
-    encoder = RobertaText(weights=weights.text_model(recipe.model), mode="frozen", **options)
+    build = partial(
+        RobertaText,
+        speakers=recipe.speakers,
+        past_tokens=recipe.past_tokens,
+        future_tokens=recipe.future_tokens,
+        window_tokens=recipe.window_tokens,
+        vector=recipe.vector,
+        device=setting.device,
+        batch_size=setting.batch_size,
+    )
+    encoder = build(weights=weights.text_model(recipe.model), mode="frozen")
     if recipe.mode == "frozen":
         return encoder
-    tuned = tune_text(encoder, setting.corpus, TuningOptions(), setting.folder / "text.encoder")
-    return RobertaText(weights=tuned, mode="tuned", **options)
+    tuned = tune_text(
+        encoder,
+        setting.corpus.clips,
+        labels=setting.corpus.labels,
+        options=_tuning_options(recipe.tuning),
+        folder=setting.folder / "text.encoder",
+        on_progress=setting.on_tuning,
+    )
+    return build(weights=tuned, mode="tuned")
+
+
+def _tuning_options(recipe: TuningRecipe) -> TuningOptions:
+    from extraction.text.training import TuningOptions
+
+    return TuningOptions(
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        batch_size=recipe.batch_size,
+        warmup_share=recipe.warmup_share,
+        seed=recipe.seed,
+    )
 
 
 def _audio(_: Setting) -> Extractor:
