@@ -1,0 +1,216 @@
+"""The check of a whole raw corpus: every file that a clip uses is probed and held against the annotations.
+
+What the corpus' TOML lists is known, all else is new. Nothing is decoded: a file that demuxes well may still
+hold damaged pictures, which extraction finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from extraction.corpora.corpus import Corpus, Problem
+from extraction.corpora.layout import relative
+from extraction.corpora.probe import PictureTrack, Probe, probe
+from extraction.corpora.quirks import ExpectedMedia
+from extraction.extractor import Clip, MediaSpan
+
+RATE_TOLERANCE = 0.02  # relative; 23.976 and 25 frames a second are told apart
+MASKED = "its rows get that status, and the trainer masks them"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    """One clip's use of a file, for its picture, its sound or both."""
+
+    clip: Clip
+    span: MediaSpan
+    picture: bool
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Finding:
+    """What is wrong with a file (no clip) or with one clip's use of it."""
+
+    kind: str
+    what: str
+    remedy: str
+    clip: Clip | None = None
+    annotated_so: bool = False  # the annotation is equally odd
+
+
+def check_corpus(
+    corpus: Corpus, root: Path | None, *, workers: int, on_progress: Callable[[int, int], None]
+) -> list[Problem]:
+    """Probe every media file that the corpus uses.
+
+    Args:
+        corpus: from `open_corpus`.
+        root: files are named relative to it; None leaves their paths as they are.
+        workers: files probed at a time.
+        on_progress: told how many files are done, of how many.
+
+    Returns:
+        The problems seen while reading, then those found by probing, in corpus order; none twice.
+
+    Raises:
+        ValueError: fewer than one worker.
+    """
+    uses = _uses_by_file(corpus.clips)
+    found = {(problem.kind, problem.where): problem for problem in reversed(corpus.problems)}
+    listed, new = list(corpus.problems), []
+    pool = ThreadPoolExecutor(max_workers=workers)  # demuxing leaves the interpreter's lock alone
+    try:
+        for done, (path, probed) in enumerate(zip(uses, pool.map(probe, uses), strict=True), start=1):
+            for finding in _findings(path, uses[path], probed, corpus.quirks.media):
+                problem = _problem(finding, path, uses[path], corpus, root)
+                if (problem.kind, problem.where) not in found:
+                    found[problem.kind, problem.where] = problem
+                    new.append(problem)
+            on_progress(done, len(uses))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return listed + new
+
+
+def _uses_by_file(clips: Sequence[Clip]) -> dict[Path, list[_Use]]:
+    uses: dict[Path, list[_Use]] = {}
+    for clip in clips:
+        same = clip.video is not None and clip.audio is not None and clip.video.path == clip.audio.path
+        if clip.video:
+            uses.setdefault(clip.video.path, []).append(
+                _Use(clip=clip, span=clip.video, picture=True, sound=same)
+            )
+        if clip.audio and not same:
+            uses.setdefault(clip.audio.path, []).append(
+                _Use(clip=clip, span=clip.audio, picture=False, sound=True)
+            )
+    return uses
+
+
+def _problem(
+    finding: _Finding, path: Path, uses: Sequence[_Use], corpus: Corpus, root: Path | None
+) -> Problem:
+    clip = finding.clip or (uses[0].clip if len(uses) == 1 else None)
+    file = relative(path, root) if root else str(path)
+    if clip is None:
+        return Problem(kind=finding.kind, where=file, known=False, what=finding.what, remedy=finding.remedy)
+    utterance = clip.utterance
+    dialogue = f"{utterance.split}/{utterance.dialogue}"
+    listed = corpus.quirks.listed(finding.kind, utterance.id, dialogue)
+    return Problem(
+        kind=finding.kind,
+        where=utterance.id,
+        known=finding.annotated_so or listed is not None,
+        what=f"{file}: {finding.what}",
+        remedy=listed.remedy if listed else finding.remedy,
+    )
+
+
+def _findings(path: Path, uses: Sequence[_Use], probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding]:
+    if probed.fault:
+        remedy = f"fetch {path.name} again; until then {MASKED}"
+        yield _Finding(kind=probed.fault, what=probed.reason, remedy=remedy)
+    if probed.fault in ("missing", "corrupt"):
+        return
+    if any(use.picture for use in uses):
+        yield from _picture_findings(probed.picture, expected)
+    if any(use.sound for use in uses):
+        yield from _sound_findings(probed, expected)
+    for use in uses:
+        yield from _length_findings(use, probed, expected)
+
+
+def _picture_findings(picture: PictureTrack | None, expected: ExpectedMedia) -> Iterator[_Finding]:
+    if picture is None:
+        yield _Finding(
+            kind="no-video",
+            what="it has no moving picture",
+            remedy="its video rows get the status no_video; correct the path if this is not the film",
+        )
+        return
+    odd_size = expected.pictures and (picture.width, picture.height) not in expected.pictures
+    odd_rate = expected.frame_rates_hertz and not any(
+        abs(picture.rate_hertz - rate) <= RATE_TOLERANCE * rate for rate in expected.frame_rates_hertz
+    )
+    if odd_size or odd_rate:
+        sizes = " or ".join(f"{width}x{height}" for width, height in expected.pictures)
+        rates = " or ".join(f"{rate:g}" for rate in expected.frame_rates_hertz)
+        found = f"{picture.width}x{picture.height} at {picture.rate_hertz:.3f} frames a second"
+        yield _Finding(
+            kind="picture",
+            what=f"{found}, where {sizes} at {rates} is usual",
+            remedy="none needed: any size and rate will do; but a re-encoded copy is worth a doubt",
+        )
+
+
+def _sound_findings(probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding]:
+    sound = probed.sound
+    if sound is None:
+        yield _Finding(
+            kind="no-audio",
+            what="it has no sound",
+            remedy="its audio rows get the status no_audio; correct the path if the sound lies elsewhere",
+        )
+        return
+    odd_rate = expected.sample_rates_hertz and sound.rate_hertz not in expected.sample_rates_hertz
+    odd_layout = expected.channel_layouts and sound.layout not in expected.channel_layouts
+    if odd_rate or odd_layout:
+        rates = " or ".join(map(str, expected.sample_rates_hertz))
+        layouts = " or ".join(expected.channel_layouts)
+        yield _Finding(
+            kind="sound",
+            what=f"{sound.layout} at {sound.rate_hertz} Hz, where {layouts} at {rates} Hz is usual",
+            remedy="none needed: it is resampled and mixed; a re-encoded copy is worth a doubt",
+        )
+
+
+def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding]:
+    utterance, span = use.clip.utterance, use.span
+    annotated = None
+    if utterance.end_seconds is not None:
+        annotated = utterance.end_seconds - (utterance.start_seconds or 0.0)
+    if span.end_seconds is not None and span.end_seconds > probed.seconds + expected.tolerance_seconds:
+        yield _Finding(
+            kind="mis-cut",
+            what=f"its span ends at {span.end_seconds:.2f} s, the file at {probed.seconds:.2f} s",
+            remedy="correct the times, or fetch the file again",
+            clip=use.clip,
+        )
+        return
+    is_whole = span.start_seconds is None and span.end_seconds is None
+    lasting = _lasting(span, probed)
+    agrees = annotated is not None and abs(lasting - annotated) <= expected.tolerance_seconds
+    if is_whole and annotated is not None and not agrees:
+        yield _Finding(
+            kind="mis-cut",
+            what=f"it lasts {lasting:.2f} s, its annotation {annotated:.2f} s",
+            remedy="look at it: the cut is wrong, or the annotation; list it as known once you know",
+            clip=use.clip,
+        )
+    if lasting > expected.giant_seconds:
+        yield _Finding(
+            kind="giant",
+            what=f"it lasts {lasting:.1f} s, an utterance seldom over {expected.giant_seconds:g} s",
+            remedy="none needed, memory is bounded; but expect other voices and faces in its features",
+            clip=use.clip,
+        )
+    if not use.picture or probed.picture is None:
+        return
+    frames = probed.picture.frames if is_whole else round(lasting * probed.picture.rate_hertz)
+    if frames < expected.tiny_frames:
+        yield _Finding(
+            kind="tiny",
+            what=f"{frames} frames in {lasting:.3f} s",
+            remedy="none: there is at least one keyframe; its sound may get the status too_short",
+            clip=use.clip,
+            annotated_so=agrees and expected.tiny_is_known,
+        )
+
+
+def _lasting(span: MediaSpan, probed: Probe) -> float:
+    end = probed.seconds if span.end_seconds is None else min(span.end_seconds, probed.seconds)
+    return max(0.0, end - (span.start_seconds or 0.0))

@@ -1,0 +1,107 @@
+"""Which reader reads which corpus, and the policies that each knows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+
+from extraction.corpora.corpus import Corpus, CorpusError
+from extraction.corpora.iemocap import PROTOCOLS, read_iemocap
+from extraction.corpora.iemocap_dialogues import IemocapQuirks
+from extraction.corpora.manifest import read_manifest
+from extraction.corpora.meld import TEST_CLIPS, read_meld
+from extraction.corpora.meld_parts import MeldQuirks
+from extraction.corpora.quirks import Quirks, load_quirks
+
+# Allowed values of each policy, the default first.
+POLICIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "meld": {"test_clips": TEST_CLIPS},
+    "demo": {"test_clips": TEST_CLIPS},
+    "iemocap": {"protocol": PROTOCOLS},
+}
+QUIRKS = "quirks"  # of every corpus but a manifest: the path of a list to read instead of the shipped one
+
+
+def open_corpus(dataset: str, root: Path | None, policy: Mapping[str, str]) -> Corpus:
+    """Read the annotations of a corpus and find its media, which are not opened.
+
+    Args:
+        dataset: "meld", "iemocap", "demo", or the path of a manifest.csv.
+        root: folder of the raw corpus; None for data/<dataset> here. Of a manifest: the folder that its media
+            paths are relative to; None for its own.
+        policy: `test_clips` = corrected | plain (meld, demo), `protocol` = erc7433 | majority7380 (iemocap),
+            `quirks` = path of a list of quirks to read instead of the shipped one.
+
+    Returns:
+        The corpus; problems with single clips are listed in it.
+
+    Raises:
+        CorpusError: an unknown corpus, no such root, annotations that cannot be read.
+        ValueError: an unknown policy or value of one.
+    """
+    if dataset not in POLICIES:
+        return _open_manifest(dataset, root, policy)
+    chosen = _chosen(dataset, policy)
+    folder = _root(dataset, root)
+    if dataset == "iemocap":
+        return read_iemocap(
+            folder,
+            quirks=load_quirks(IemocapQuirks, dataset, policy.get(QUIRKS)),
+            protocol=chosen["protocol"],
+        )
+    return read_meld(
+        folder,
+        name=dataset,
+        quirks=load_quirks(MeldQuirks, dataset, policy.get(QUIRKS)),
+        test_clips=chosen["test_clips"],
+    )
+
+
+def media_folder(dataset: str, root: Path | None) -> Path:
+    """The folder that the files of a corpus are named relative to."""
+    if root is not None:
+        return root
+    return Path("data") / dataset if dataset in POLICIES else Path(dataset).parent
+
+
+def _open_manifest(dataset: str, root: Path | None, policy: Mapping[str, str]) -> Corpus:
+    path = Path(dataset)
+    if path.suffix.lower() != ".csv":
+        near = difflib.get_close_matches(dataset, POLICIES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "give one of these, or the path of a manifest.csv"
+        raise CorpusError(f"dataset {dataset!r} is not one of {', '.join(POLICIES)}; {hint}")
+    if policy:
+        raise CorpusError(
+            f"policy {next(iter(policy))!r}: a manifest has no policies, its rows say all; leave it out"
+        )
+    if root is not None:
+        _root(dataset, root)
+    return read_manifest(path, root=root, quirks=Quirks())
+
+
+def _chosen(dataset: str, policy: Mapping[str, str]) -> dict[str, str]:
+    allowed = POLICIES[dataset]
+    for key, value in policy.items():
+        if key == QUIRKS:
+            continue
+        if key not in allowed:
+            known = [*allowed, QUIRKS]
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known)}"
+            raise CorpusError(f"policy {key!r} = {value!r} is none of {dataset}; {hint}")
+        if value not in allowed[key]:
+            raise CorpusError(
+                f"policy {key} = {value!r} of {dataset}: allowed is {' or '.join(allowed[key])}"
+            )
+    return {key: policy.get(key, values[0]) for key, values in allowed.items()}
+
+
+def _root(dataset: str, root: Path | None) -> Path:
+    folder = media_folder(dataset, root)
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise CorpusError(f"root {folder} is a file; give the folder of the unpacked corpus")
+    remedy = "correct --root" if root else "put the corpus there, or give its folder with --root"
+    raise CorpusError(f"there is no folder {folder} for {dataset}; {remedy}")

@@ -1,0 +1,61 @@
+"""Tables: what is read as it is, and what cannot be read is told by file, line, value and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from extraction.corpora import CorpusError
+from extraction.corpora.tables import read_table
+
+
+def table(folder: Path, content: bytes) -> Path:
+    path = folder / "rows of ünïcode.csv"
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_cells_are_read_as_they_are_with_or_without_a_mark(tmp_path: Path, mark: bytes) -> None:
+    content = 'id,extra,text\r\n1,x,"He said, ""it’s\r\nme"""\r\n\r\n2,y, two \r\n'
+    rows = read_table(table(tmp_path, mark + content.encode()), ["id", "text"], optional=["more"])
+    assert [dict(row.cells) for row in rows] == [
+        {"id": "1", "text": 'He said, "it’s\r\nme"', "more": ""},
+        {"id": "2", "text": " two ", "more": ""},
+    ]
+    assert [row.line for row in rows] == [3, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"line 1: the file is empty \(0 bytes\); copy or download"),
+        (b" \n", r"line 1: the file is empty \(2 bytes\); copy or download"),
+        (b"id,text\n", r"line 1: a header but no rows"),
+        (b"id,tetx\n1,a\n", r"line 1: column 'text' is missing among id, tetx; rename 'tetx', the nearest"),
+        (b"id,words\n1,a\n", r"line 1: column 'text' is missing among id, words; add it"),
+        (b"id;text\n1;a\n", r"line 1: column 'id' is missing.*separate cells by commas, not semicolons"),
+        (b"id,text,id\n1,a,2\n", r"line 1: column 'id' is there twice; keep one"),
+        (b"id,text\n1,a\n2,b,c\n", r"line 3: 3 cells where the header has 2, beginning '2'; quote"),
+        (b'id,text\n1,"a"b\n', r"line 2: not CSV: .*; quote cells"),
+        (b'id,text\n1,"a\n', r"line 2: not CSV: .*; quote cells"),
+        (
+            b"id,text\n1,a\n2,it\x92s\n",
+            r"line 3: byte 0x92 at offset 16 is not UTF-8; .*iconv -f WINDOWS-1252",
+        ),
+        ("id,text\n1,a\n".encode("utf-16"), r"line 1: byte order mark fffe of UTF-16; save it as UTF-8"),
+    ],
+)
+def test_an_unreadable_table_is_an_error_with_file_line_and_remedy(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    with pytest.raises(CorpusError, match=r"rows of ünïcode\.csv, " + message):
+        read_table(table(tmp_path, content), ["id", "text"])
+
+
+def test_an_absent_table_is_an_error_with_its_path(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"none\.csv cannot be read: No such file.*check the path"):
+        read_table(tmp_path / "none.csv", ["id"])
+    with pytest.raises(CorpusError, match=r"cannot be read: Is a directory"):
+        read_table(tmp_path, ["id"])
