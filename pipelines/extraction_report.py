@@ -103,7 +103,7 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
     elif report.built:
         console.print(f"{job.extractor.modality}: wrote {job.store}", highlight=False)
     console.print(_status_table(job, report))
-    for line in _failed_lines(report):
+    for line in _failed_lines(job, report):
         console.print(line, highlight=False)
     if report.remarks:
         name, remark = report.remarks[0]
@@ -135,12 +135,13 @@ def _status_table(job: Job, report: Report) -> Table:
     return table
 
 
-def _failed_lines(report: Report) -> Sequence[str]:
-    lines = [
-        f"  {escape(n)}  {status.value}: {escape(why)}" for n, status, why in report.failed[:MOST_LISTED]
-    ]
-    if len(report.failed) > MOST_LISTED:
-        lines.append(f"  and {len(report.failed) - MOST_LISTED} more: summer-data info STORE --failed")
+def _failed_lines(job: Job, report: Report) -> Sequence[str]:
+    """The first failed rows, files that are merely missing last."""
+    failed = sorted(report.failed, key=lambda row: row[1] is Status.MISSING)
+    lines = [f"  {escape(name)}  {status}: {escape(why)}" for name, status, why in failed[:MOST_LISTED]]
+    if len(failed) > MOST_LISTED:
+        store = shlex.quote(str(job.store))
+        lines.append(f"  and {len(failed) - MOST_LISTED} more: summer-data info {escape(store)} --failed")
     return lines
 
 
