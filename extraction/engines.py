@@ -23,7 +23,7 @@ from extraction.extractor import Clip, Extractor, Outcome
 from summer.corpus import Status
 
 MOST_DEATHS = 3  # of the first clips of a run, before the engine rather than the clips is blamed
-BLOCKS_AHEAD = 2  # blocks waiting per worker, so that none is idle while results are written
+BLOCKS_WAITING = 1  # beside one a worker, so that none is idle for long; more would delay a stop
 PROGRAM_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 
@@ -103,7 +103,7 @@ class LocalProcesses:
         under_way: dict[Future[Sequence[Outcome]], Block] = {}
         with self._pool(extractor, self.workers) as pool:
             while not lost:
-                for block in islice(waiting, BLOCKS_AHEAD * self.workers - len(under_way)):
+                for block in islice(waiting, self.workers + BLOCKS_WAITING - len(under_way)):
                     try:
                         under_way[pool.submit(_extract, block.clips)] = block
                     except BrokenProcessPool:

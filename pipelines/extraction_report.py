@@ -114,7 +114,9 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
         console.print(f"[red]error:[/red] {escape(error)}", highlight=False)
     if report.failed and not stopped:
         console.print(f"mend what can be mended, then: {escape(_command('--retry-failed'))}", highlight=False)
-    if job.shard:
+    if stopped:
+        console.print("stopped; the same command goes on from there")
+    elif job.shard:
         console.print(
             f"shard {job.shard.number}/{job.shard.count} is done; when all are, run without --shard to build "
             f"{job.store}",
