@@ -1,0 +1,11 @@
+"""Decoding with PyAV: keyframes of a span, sound of a span. No neural network, no torch.
+
+Paper: section 3.3 and appendix A.1 (one frame in every ten). Times are seconds of the file's own clock, which
+starts at 0 with the file's first picture or sound; intervals are half-open.
+"""
+
+from extraction.media.faults import MediaError
+from extraction.media.pictures import Frame, read_keyframes
+from extraction.media.sound import Pcm, read_pcm
+
+__all__ = ["Frame", "MediaError", "Pcm", "read_keyframes", "read_pcm"]
