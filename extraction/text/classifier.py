@@ -1,0 +1,75 @@
+"""The encoder with an emotion head, as Hugging Face's Trainer wants it: module, rows, batches, score.
+
+Paper: 4.3 (RoBERTa, fine-tuned). The head is one linear layer over the very vector that is extracted
+afterwards, so that this vector, not some hidden layer of a head, has to tell the emotions apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from sklearn.metrics import f1_score
+from torch import Tensor, nn
+from transformers import EvalPrediction, PreTrainedModel
+
+from extraction.text.batches import pad_inputs
+from extraction.text.context import TextInput
+from extraction.text.encoder import summary
+
+DROPOUT = 0.1
+INITIAL_SPREAD = 0.02  # of the head's weights, as in BERT
+WEIGHTED_F1 = "weighted_f1"
+Row = Mapping[str, Any]
+
+
+class EmotionClassifier(nn.Module):
+    """Encoder, vector, dropout, linear layer.
+
+    Args:
+        classes: how many emotions there are.
+    """
+
+    def __init__(self, encoder: PreTrainedModel, *, vector: str, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.vector: str = vector
+        self.dropout = nn.Dropout(DROPOUT)
+        self.head = nn.Linear(encoder.config.hidden_size, classes)
+        nn.init.normal_(self.head.weight, std=INITIAL_SPREAD)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(
+        self,
+        input_ids: Int[Tensor, "row token"],
+        attention_mask: Int[Tensor, "row token"],
+        own: Bool[Tensor, "row token"],
+        labels: Int[Tensor, " row"],
+    ) -> dict[str, Tensor]:
+        """Mean cross-entropy as `loss`, and the `logits`."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        logits: Float[Tensor, "row class"] = self.head(self.dropout(summary(states, own, self.vector)))
+        return {"loss": nn.functional.cross_entropy(logits.float(), labels), "logits": logits}
+
+
+def as_row(entry: TextInput, label: int) -> Row:
+    """One example; `input_ids` by itself lets the Trainer sort by length."""
+    return {"input_ids": entry.ids, "entry": entry, "labels": label}
+
+
+def collate(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
+    """Examples side by side, padded to the longest."""
+    ids, attended, own = pad_inputs([row["entry"] for row in rows], pad)
+    labels = torch.tensor([row["labels"] for row in rows])
+    return {"input_ids": ids, "attention_mask": attended, "own": own, "labels": labels}
+
+
+def score(prediction: EvalPrediction) -> dict[str, float]:
+    """Support-weighted F1 of the predicted classes."""
+    predicted = np.asarray(prediction.predictions).argmax(axis=-1)
+    return {
+        WEIGHTED_F1: float(f1_score(prediction.label_ids, predicted, average="weighted", zero_division=0))
+    }

@@ -1,0 +1,185 @@
+"""RobertaText: the vector of an utterance in its dialogue, from a frozen or fine-tuned encoder.
+
+Paper: sections 3.3 and 4.3. dim is the encoder's width: 768 for roberta-base, 1024 for roberta-large. The
+vector is the last layer's state of the start token, or its mean over the utterance's own words.
+
+On CPU one worker process a core, with one thread each, is faster than one process with all cores: the
+matrices of one utterance are too small to share (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from extraction.extractor import Clip, Outcome
+from extraction.text.batches import batches_by_tokens, in_halves_where_memory_ends, pad_inputs
+from extraction.text.context import Context, TextInput, read_inputs
+from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist
+from extraction.weights import Weights
+from summer.corpus import Modality, Status
+
+VECTORS = ("start", "mean")
+MODES = ("frozen", "tuned")
+
+TOKENS_ON_CPU = 512  # of a batch, padding included; measured: larger ones leave the processor's cache
+TOKENS_ON_CUDA = 32768
+TUNING_RECORD = "tuning.json"
+
+
+class RobertaText:
+    """Text extractor, configured; the encoder is loaded on first use, in the process that uses it.
+
+    Args:
+        weights: a Hugging Face folder of an encoder.
+        speakers: how speakers are told apart: "tokens" [SPK_k] of the dialogue's slots, "names", or "none".
+        past_tokens, future_tokens: most tokens of context on either side; 0: none.
+        window_tokens: most tokens of a whole input; the model's own limit applies as well.
+        vector: "start", the start token's state, or "mean" over the utterance's own words.
+        device: as torch names it: "cpu", "cuda:0".
+        batch_size: most utterances side by side; None: as many as suit the device.
+        mode: "frozen" for weights as they come, "tuned" for a folder that `tune_text` made.
+
+    Raises:
+        ValueError: an option out of its range, a model that is not an encoder, a tuned folder without record.
+    """
+
+    modality = Modality.TEXT
+    block_rows = 128
+
+    def __init__(
+        self,
+        *,
+        weights: Weights,
+        speakers: str = "tokens",
+        past_tokens: int = 160,
+        future_tokens: int = 60,
+        window_tokens: int = 512,
+        vector: str = "start",
+        device: str = "cpu",
+        batch_size: int | None = None,
+        mode: str = "frozen",
+    ) -> None:
+        _check(vector, mode, batch_size)
+        asked = Context(
+            speakers=speakers,
+            past_tokens=past_tokens,
+            future_tokens=future_tokens,
+            window_tokens=window_tokens,
+        )
+        config = read_config(weights.path)
+        self.weights = weights
+        self.context = fitting(asked, weights.path)
+        self.vector = vector
+        self.device = device
+        self.batch_size = batch_size
+        self.dim = int(config.hidden_size)
+        self.columns: Mapping[str, str] = {"tokens": "int", "cut_tokens": "int"}
+        self.settings: Mapping[str, str] = {
+            "model": f"{config.model_type}, {config.num_hidden_layers} layers, {config.hidden_size} wide",
+            "weights": weights.sha256,
+            "mode": mode,
+            **(_tuning_settings(weights.path) if mode == "tuned" else {}),
+            "speakers": speakers,
+            "past_tokens": str(past_tokens),
+            "future_tokens": str(future_tokens),
+            "window_tokens": str(self.context.window_tokens),
+            "vector": vector,
+            **{name: version(name) for name in ("torch", "transformers", "tokenizers")},
+        }
+        self.fingerprint = hashlib.sha256(
+            json.dumps(dict(self.settings), sort_keys=True).encode()
+        ).hexdigest()
+
+    def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        """One outcome a clip, in order; an utterance without words is missing.
+
+        Raises:
+            OutOfMemory: not even one input fits the device.
+        """
+        inputs = self.inputs(clips)
+        filled = [entry for entry in inputs if entry is not None]
+        vectors = iter(self._vectors(filled))
+        return [
+            _outcome(clip, entry, next(vectors) if entry else None)
+            for clip, entry in zip(clips, inputs, strict=True)
+        ]
+
+    def inputs(self, clips: Sequence[Clip]) -> list[TextInput | None]:
+        """What the encoder reads for each clip; None where the utterance has no words."""
+        words = read_wordlist(self.weights.path, self.context.speakers)
+        return read_inputs(clips, self.context, words.frame, words.tokenise)
+
+    def _vectors(self, inputs: Sequence[TextInput]) -> NDArray[np.float32]:
+        vectors = np.empty((len(inputs), self.dim), dtype=np.float32)
+        most_tokens = TOKENS_ON_CPU if self.device == "cpu" else TOKENS_ON_CUDA
+        lengths = [len(entry.ids) for entry in inputs]
+        for batch in batches_by_tokens(lengths, most_tokens=most_tokens, most_rows=self.batch_size):
+            found = in_halves_where_memory_ends(self._encode, [inputs[position] for position in batch])
+            vectors[batch] = found.cpu().numpy()
+        return vectors
+
+    def _encode(self, inputs: Sequence[TextInput]) -> Float[Tensor, "row dim"]:
+        encoder = read_encoder(self.weights.path, self.weights.sha256, self.context.speakers, self.device)
+        pad = read_wordlist(self.weights.path, self.context.speakers).pad
+        ids, attended, own = (tensor.to(self.device) for tensor in pad_inputs(inputs, pad))
+        with torch.inference_mode():
+            states = encoder(input_ids=ids, attention_mask=attended).last_hidden_state
+            return summary(states, own, self.vector).float()
+
+
+def summary(
+    states: Float[Tensor, "row token dim"], own: Bool[Tensor, "row token"], vector: str
+) -> Float[Tensor, "row dim"]:
+    """One vector a row: the start token's state, or the mean over the utterance's own words."""
+    if vector == "start":
+        return states[:, 0]
+    weight = own.unsqueeze(-1).to(states.dtype)
+    return (states * weight).sum(dim=1) / weight.sum(dim=1)
+
+
+def _outcome(clip: Clip, entry: TextInput | None, vector: NDArray[np.float32] | None) -> Outcome:
+    if entry is None:
+        return Outcome(status=Status.MISSING, reason=_reason("no words", clip))
+    words = entry.words[1] - entry.words[0]
+    cut = f"the last {entry.cut_tokens} of {words + entry.cut_tokens} tokens do not fit the window: cut"
+    return Outcome(
+        status=Status.OK,
+        reason=_reason(cut if entry.cut_tokens else "", clip),
+        vector=vector,
+        columns={"tokens": len(entry.ids), "cut_tokens": entry.cut_tokens},
+    )
+
+
+def _reason(own: str, clip: Clip) -> str:
+    return ". ".join(part for part in (own, clip.remark) if part)
+
+
+def _check(vector: str, mode: str, batch_size: int | None) -> None:
+    if vector not in VECTORS:
+        raise ValueError(f"vector {vector!r} is not one of {', '.join(VECTORS)}")
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r} is not one of {', '.join(MODES)}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch size {batch_size}: give 1 or more, or none to suit the device")
+
+
+def _tuning_settings(folder: Path) -> dict[str, str]:
+    """What a fine-tuned folder says of its making, for the record."""
+    try:
+        record = json.loads((folder / TUNING_RECORD).read_text(encoding="utf-8"))
+        return {"tuned_on": record["digest"], "tuning": json.dumps(record["options"], sort_keys=True)}
+    except (OSError, ValueError, KeyError) as error:
+        raise TextModelError(
+            f"{folder} has no {TUNING_RECORD} that can be read, so it was not made by fine-tuning here; "
+            "use mode frozen, or fine-tune"
+        ) from error

@@ -1,0 +1,200 @@
+"""Hugging Face's Trainer, kept quiet: arguments, progress, the checkpoint to go on from.
+
+Each epoch ends with dev's score and a checkpoint; the epoch with the best score is the one that is kept. A
+checkpoint that a kill left half written is removed: `trainer_state.json` is the last file of a whole one.
+The Trainer works on one device; of several CUDA devices it takes the first that CUDA_VISIBLE_DEVICES names.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from transformers import (
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from extraction.text.classifier import WEIGHTED_F1, EmotionClassifier, Row, collate, score
+
+STEPS_BETWEEN_REPORTS = 10
+STATE = "trainer_state.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningOptions:
+    """Numbers of the fine-tuning.
+
+    Args:
+        learning_rate: the highest, reached after the warm-up; it falls to 0 at the end.
+        warmup_share: of all steps, over which the learning rate rises from 0.
+        bfloat16: train in mixed precision; on CUDA only.
+    """
+
+    epochs: int = 4
+    learning_rate: float = 2e-5
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    warmup_share: float = 0.1
+    seed: int = 0
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch_size) < 1:
+            raise ValueError(f"{self.epochs} epochs of batches of {self.batch_size}: give 1 or more of both")
+        if not (self.learning_rate > 0 and self.weight_decay >= 0 and 0 <= self.warmup_share < 1):
+            raise ValueError(
+                f"learning rate {self.learning_rate}, weight decay {self.weight_decay}, warm-up share "
+                f"{self.warmup_share}: give a rate above 0, a decay of 0 or more, a share in [0, 1)"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningProgress:
+    """How far fine-tuning is.
+
+    Args:
+        epoch: epochs done, a fraction within one.
+        dev_weighted_f1: of the last epoch that ended; None before.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    epochs: int
+    dev_weighted_f1: float | None
+
+    def __str__(self) -> str:
+        dev = "" if self.dev_weighted_f1 is None else f", dev weighted F1 {self.dev_weighted_f1:.3f}"
+        return f"epoch {self.epoch:.1f} of {self.epochs}, step {self.step} of {self.steps}{dev}"
+
+
+def train(
+    build: Callable[[], EmotionClassifier],
+    rows: tuple[Sequence[Row], Sequence[Row]],
+    *,
+    options: TuningOptions,
+    pad: int,
+    on_cpu: bool,
+    checkpoints: Path,
+    on_progress: Callable[[TuningProgress], None],
+) -> tuple[EmotionClassifier, list[float]]:
+    """Train from the last whole checkpoint, or from the start.
+
+    Args:
+        build: makes the classifier anew; called with the random numbers seeded.
+        rows: to train on, and to choose the epoch on.
+        pad: token that fills short rows.
+
+    Returns:
+        The classifier of the best epoch, and dev's weighted F1 of each epoch.
+
+    Raises:
+        torch.OutOfMemoryError: the device is too small for the batch size.
+    """
+    resumed = _last_whole_checkpoint(checkpoints)
+    set_seed(options.seed)
+    classifier = build()
+    trainer = Trainer(
+        model=classifier,
+        args=_arguments(options, checkpoints, on_cpu=on_cpu),
+        train_dataset=rows[0],
+        eval_dataset=rows[1],
+        data_collator=partial(collate, pad=pad),
+        compute_metrics=score,
+        callbacks=[_Reporter(options.epochs, on_progress)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=resumed)
+    scores = [
+        entry[f"eval_{WEIGHTED_F1}"] for entry in trainer.state.log_history if f"eval_{WEIGHTED_F1}" in entry
+    ]
+    return classifier, scores
+
+
+def _arguments(options: TuningOptions, checkpoints: Path, *, on_cpu: bool) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        num_train_epochs=options.epochs,
+        learning_rate=options.learning_rate,
+        weight_decay=options.weight_decay,
+        warmup_steps=options.warmup_share,
+        max_grad_norm=1.0,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=options.batch_size,
+        train_sampling_strategy="group_by_length",
+        seed=options.seed,
+        bf16=options.bfloat16,
+        use_cpu=on_cpu,
+        dataloader_pin_memory=not on_cpu,
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,  # beside the best one
+        load_best_model_at_end=True,
+        metric_for_best_model=WEIGHTED_F1,
+        greater_is_better=True,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # as the Trainer does: further devices multiply the batch
+    return arguments
+
+
+class _Reporter(TrainerCallback):
+    def __init__(self, epochs: int, on_progress: Callable[[TuningProgress], None]) -> None:
+        self.epochs = epochs
+        self.on_progress = on_progress
+        self.dev_weighted_f1: float | None = None
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        del args, control, kwargs
+        if state.global_step % STEPS_BETWEEN_REPORTS == 0:
+            self._report(state)
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        del args, control
+        self.dev_weighted_f1 = float(kwargs["metrics"][f"eval_{WEIGHTED_F1}"])
+        self._report(state)
+
+    def _report(self, state: TrainerState) -> None:
+        self.on_progress(
+            TuningProgress(
+                step=state.global_step,
+                steps=state.max_steps,
+                epoch=float(state.epoch or 0),
+                epochs=self.epochs,
+                dev_weighted_f1=self.dev_weighted_f1,
+            )
+        )
+
+
+def _last_whole_checkpoint(checkpoints: Path) -> str | None:
+    while checkpoints.is_dir():
+        last = get_last_checkpoint(str(checkpoints))
+        if last is None:
+            return None
+        try:
+            json.loads((Path(last) / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            shutil.rmtree(last)
+        else:
+            return str(last)
+    return None
