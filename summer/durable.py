@@ -40,27 +40,29 @@ def replace_durably(aside: Path, path: Path) -> None:
     aside.replace(path)
 
 
+REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "your disk quota is used up; free some space",
+    errno.EACCES: "permission denied; choose another --out or change its permissions",
+    errno.EPERM: "permission denied; choose another --out or change its permissions",
+    errno.EROFS: "the file system is read-only; choose another --out",
+    errno.ENOTDIR: "a file stands where a folder must be; choose another --out",
+    errno.EEXIST: "a file stands where a folder must be; choose another --out",
+}
+
+
 @contextmanager
 def explained_disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write `path` into errors that name the remedy."""
     try:
         yield
-    except OSError as error:
-        number = error.errno or (errno.ENOSPC if "No space left" in str(error) else None)
-        remedies = {
-            errno.ENOSPC: "the disk is full; free some space",
-            errno.EDQUOT: "your disk quota is used up; free some space",
-            errno.EACCES: "permission denied; choose another --out or change its permissions",
-            errno.EPERM: "permission denied; choose another --out or change its permissions",
-            errno.EROFS: "the file system is read-only; choose another --out",
-            errno.ENOTDIR: "a file stands where a folder must be; choose another --out",
-            errno.EEXIST: "a file stands where a folder must be; choose another --out",
-        }
-        if number not in remedies:
-            raise
-        raise DiskError(
-            f"cannot write {path}: {remedies[number]} and run the same command again: finished rows are kept"
-        ) from error
+    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as a RuntimeError, in words
+        for number, remedy in REMEDIES.items():
+            if getattr(error, "errno", None) == number or f"errno = {number}," in str(error):
+                raise DiskError(
+                    f"cannot write {path}: {remedy} and run the same command again: finished rows are kept"
+                ) from error
+        raise
 
 
 def check_free_space(path: Path, *, needed_bytes: int) -> None:

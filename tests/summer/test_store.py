@@ -169,6 +169,16 @@ def test_a_full_disk_is_explained_and_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_fills_up_while_hdf5_writes_is_explained(tmp_path: Path) -> None:
+    words = f"file write failed: file descriptor = 3, errno = {errno.ENOSPC}, error message = 'No space left'"
+    with (
+        pytest.raises(DiskError, match="the disk is full"),
+        new_store(tmp_path / "a.h5", header(), rows()),
+    ):
+        raise RuntimeError(words)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_store_too_large_for_the_disk_is_refused_before_it_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
