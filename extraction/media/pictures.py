@@ -40,6 +40,7 @@ from summer.corpus import Status
 MOTION_SECONDS = (
     0.03  # least time to the picture that shows a keyframe's motion: the next at 24 to 30 a second
 )
+MOST_CHUNK_BYTES = 256 * 2**20  # ten pictures of 3840 x 2160
 DECODED_ENOUGH = 0.5  # share of the keyframes
 
 
@@ -69,7 +70,7 @@ def read_keyframes(
     Args:
         every: one frame in so many is a keyframe.
         most: if there are more keyframes, this many of them, evenly spread.
-        chunk: keyframes handed over at once.
+        chunk: keyframes handed over at once; fewer if they are very large.
         with_motion: also give the grey picture shortly after each.
 
     Raises:
@@ -84,13 +85,14 @@ def read_keyframes(
             track, _list_frames(track, interval), every=every, most=most, with_motion=with_motion
         )
         full: list[Frame] = []
-        count, reached = 0, -1
+        size, count, reached = 0, 0, -1
         for picture in _pictures(_decode(track, interval, wanted.needed), wanted):
             count, reached = count + 1, picture.index
             full.append(_frame(picture, track.seconds(picture.timestamp) - interval.start, span.half))
-            if len(full) == chunk:
+            size += full[-1].rgb.nbytes
+            if len(full) == chunk or size >= MOST_CHUNK_BYTES:
                 yield full
-                full = []
+                full, size = [], 0
         _check_decoded(track.name, wanted, count=count, reached=reached)
         if full:
             yield full

@@ -36,6 +36,7 @@ RUN_UP_SECONDS = 0.5  # decoded before a span and dropped: MP3 and AAC frames ne
 GAP_SECONDS = 0.1  # a jump of the track's clock that is a gap; containers with coarse clocks jitter by less
 BLOCK_SECONDS = 1.0  # of sound worked on at once: less costs calls, more costs memory
 DAMAGED_ENOUGH = 0.5  # share of packets that do not decode
+SANE_RATES = (4_000, 768_000)  # Hz; a damaged header says any, and resampling from 1 Hz never ends
 SAMPLE_KINDS = {
     name: np.dtype(kind)
     for name, kind in {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}.items()
@@ -125,6 +126,10 @@ def _blocks(track: Track[AudioStream], interval: Interval) -> Iterator[_Block]:
     kind = _Kind(0, "", "")
     start = clock = 0.0
     for frame in _decode(track, interval):
+        if not SANE_RATES[0] <= frame.sample_rate <= SANE_RATES[1]:
+            raise MediaError(
+                Status.CORRUPT, f"{track.name} claims a sampling rate of {frame.sample_rate:,} Hz"
+            )
         told = clock if frame.pts is None else track.seconds(frame.pts)
         this_kind = _Kind(frame.sample_rate, frame.layout.name, frame.format.name)
         is_gap = kind.rate == 0 or abs(told - clock) > GAP_SECONDS

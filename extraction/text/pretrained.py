@@ -35,6 +35,11 @@ from transformers.utils import logging as transformers_logging
 
 from extraction.text.context import SPEAKER_SLOTS, Context, Frame, speaker_token
 
+# Models whose first position is the padding token's number plus one, as RoBERTa's.
+COUNTED_FROM_PADDING = frozenset(
+    {"roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"}
+    | {"data2vec-text", "ibert", "longformer", "luke", "mpnet"}
+)
 FOLDERS_KEPT = 2  # a process works with one encoder, for a moment with two: before and after fine-tuning
 
 
@@ -169,13 +174,6 @@ def fitting(context: Context, folder: Path) -> Context:
         positions -= int(getattr(config, "pad_token_id", 0)) + 1
     window = min(context.window_tokens, positions, tokenizer_limit)
     return replace(context, window_tokens=window)
-
-
-# Models whose first position is the padding token's number plus one, as RoBERTa's.
-COUNTED_FROM_PADDING = frozenset(
-    {"roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"}
-    | {"data2vec-text", "ibert", "longformer", "luke", "mpnet"}
-)
 
 
 def _frame(tokenizer: Any, folder: Path) -> Frame:

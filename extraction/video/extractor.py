@@ -17,7 +17,7 @@ import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 
@@ -32,6 +32,7 @@ from extraction.video.tracks import Track, link
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
 
+OptionT = TypeVar("OptionT", bound=str)
 METHOD = "1"  # counts up with every change of this package that changes vectors
 KEYFRAMES_AT_ONCE = 16
 LOUDNESS_RATE = 16_000  # Hz
@@ -67,26 +68,25 @@ class LFNet3D:
     def __init__(
         self,
         *,
-        backbone: BackboneName = "inception_resnet_v1",
+        backbone: str = "inception_resnet_v1",
         weights: Weights,
-        face_choice: FaceChoice = "talking",
+        face_choice: str = "talking",
         keyframe_every: int = 10,
         most_keyframes: int = 256,
         device: str = "cpu",
         batch_size: int | None = None,
         keep_crops: Path | None = None,
     ) -> None:
-        _check(backbone=(backbone, get_args(BackboneName)), face_choice=(face_choice, get_args(FaceChoice)))
+        self.backbone: BackboneName = _known("backbone", backbone, get_args(BackboneName))
+        self.face_choice: FaceChoice = _known("face_choice", face_choice, get_args(FaceChoice))
         self.chunk = KEYFRAMES_AT_ONCE if batch_size is None else batch_size
         _check_positive(keyframe_every=keyframe_every, most_keyframes=most_keyframes, batch_size=self.chunk)
-        self.backbone = backbone
         self.weights = weights
-        self.face_choice = face_choice
         self.keyframe_every = keyframe_every
         self.most_keyframes = most_keyframes
         self.device = device
         self.keep_crops = keep_crops
-        self.dim = DIMS[backbone]
+        self.dim = DIMS[self.backbone]
         self.settings: Mapping[str, str] = {
             "method": METHOD,
             "backbone": backbone,
@@ -175,10 +175,11 @@ def _with_remark(reason: str, clip: Clip) -> str:
     return f"{reason}. {clip.remark}" if clip.remark else reason
 
 
-def _check(**options: tuple[str, tuple[str, ...]]) -> None:
-    for name, (value, known) in options.items():
-        if value not in known:
-            raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
+def _known(name: str, value: str, known: tuple[OptionT, ...]) -> OptionT:
+    for option in known:
+        if option == value:
+            return option
+    raise ValueError(f"{name} {value!r} is not one of {', '.join(known)}")
 
 
 def _check_positive(**options: int) -> None:

@@ -13,6 +13,10 @@ residual block spans three. On one CPU core this costs 1.0 to 1.1 times the 2D n
 costs 3. Batch norm is folded into the kernels (values move by 1e-6) and memory is channels-last, which makes
 the network twice as fast as facenet-pytorch's fed face by face.
 
+An inflated kernel is the same for each of its frames. The vector depends on which faces follow which (frames
+shuffled, it moves by some hundredths of what single frames differ by), but a clip played backwards has the
+same vector: only training on clips could tell the direction of time.
+
 Dimensions: batch clips, frame aligned keyframes, dim 1792 (512 for r3d_18).
 
 Departures from the paper: it names no architecture. This one is of use without training; torchvision's

@@ -33,7 +33,7 @@ def _alone(measure: Callable[[Path], dict[str, float]], folder: Path) -> dict[st
 
 
 def _long_clip(folder: Path) -> dict[str, float]:
-    path = media_factory.long_clip(folder / "long.mp4")
+    path = media_factory.long(folder / "long.mp4")
     outcome = _extractor()([_clip(path)])[0]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {"long_clip_keyframes": float(outcome.columns.get("keyframes", 0)), "long_clip_peak_mib": peak}
