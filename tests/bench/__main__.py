@@ -17,7 +17,7 @@ def main() -> None:
     print(f"{date.today()}, {len(os.sched_getaffinity(0))} cores, {platform.machine()}, {versions}")
     for name in BENCHMARKS:
         for figure, value in import_module(f"tests.bench.{name}").run().items():
-            print(f"{name:8} {figure:40} {value:.4g}" if isinstance(value, float) else f"{name:8} {figure:40} {value}")
+            print(f"{name:8} {figure:40} {value:.4g}")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,7 @@ def test_one_frame_in_every_ten_is_a_keyframe(tmp_path: Path) -> None:
         ("h264.ts", B_FRAMES),
         ("mpeg4.avi", Picture(frames=100, codec="mpeg4", options={"bf": "2"})),
         ("mjpeg.avi", Picture(frames=100, codec="mjpeg", pixel_format="yuvj420p")),
+        ("h264.avi", B_FRAMES),  # its packets do not say when they are shown
         ("flv1.flv", Picture(frames=100, codec="flv")),
     ],
 )
@@ -236,6 +237,8 @@ def test_what_cannot_be_read_says_why_and_prints_nothing(
     assert status_of(tmp_path / "absent.mp4") is Status.MISSING
     assert status_of(tmp_path) is Status.MISSING
     assert status_of(media_factory.zero_byte(tmp_path / "zero.mp4")) is Status.CORRUPT
+    with pytest.raises(MediaError, match="0 bytes"):
+        keyframes(tmp_path / "zero.mp4")
     assert status_of(media_factory.text_named_mp4(tmp_path / "text.mp4")) is Status.CORRUPT
     assert status_of(media_factory.no_video(tmp_path / "sound.mp4")) is Status.NO_VIDEO
     assert capfd.readouterr() == ("", "")

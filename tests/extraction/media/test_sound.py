@@ -141,17 +141,17 @@ def test_sound_beyond_the_most_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_a_track_may_change_its_channels(tmp_path: Path) -> None:
-    stereo = Sound(layout="stereo", hertz=(400.0, 400.0), codec="ac3")
-    surround = Sound(layout="5.1", hertz=(60.0, 60.0, 400.0, 60.0, 60.0, 60.0), codec="ac3")
+    stereo = Sound(seconds=0.5, layout="stereo", hertz=(400.0, 400.0), codec="ac3")
+    surround = Sound(seconds=0.5, layout="5.1", hertz=(60.0, 60.0, 400.0, 60.0, 60.0, 60.0), codec="ac3")
     parts = [
         media_factory.write(tmp_path / f"{offset}.ts", sound=sound, output_ts_offset=str(offset))
-        for offset, sound in enumerate((stereo, surround))
+        for offset, sound in ((0.0, stereo), (0.5, surround))
     ]
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     pcm = read_pcm(MediaSpan(path=path))
     assert pcm.channel_policy.startswith("stereo mean, then centre of 5.1")
-    assert pcm.duration_seconds == pytest.approx(2.0, abs=0.1)
+    assert pcm.duration_seconds == pytest.approx(1.0, abs=0.1)
     assert levels(pcm)[60] < 0.01
 
 
