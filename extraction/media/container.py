@@ -186,27 +186,35 @@ class Track(Generic[StreamT]):
             first, packets = self._demux()
             self._first_time = None if first is None else decoding_time(first)
             return packets
-        if self._seek(seconds):
-            first, packets = self._demux()
-            if first is not None and self._is_early_enough(first, seconds):
-                return packets
+        found = self._seek_keyframe(seconds)
+        if found is not None:
+            return found
         self.container.close()  # no index, or one that leads too far: read from the beginning
         self._open()
         return self._demux()[1]
+
+    def _seek_keyframe(self, seconds: float) -> Iterator[Packet[StreamT]] | None:
+        """Packets from a keyframe that is shown by then: frames shown before theirs may not decode."""
+        wanted = math.floor((seconds + self._start_seconds) * self._denominator / self._numerator)
+        while self._seek(wanted):
+            first, packets = self._demux()
+            decoded_at = None if first is None else decoding_time(first)
+            if first is None or decoded_at is None or not first.is_keyframe:  # MPEG-TS knows no keyframes
+                return None
+            shown_at = decoded_at if first.pts is None else first.pts
+            if decoded_at == self._first_time or self.seconds(shown_at) <= seconds:
+                return packets
+            if decoded_at > wanted:
+                return None
+            wanted = decoded_at - 1
+        return None
 
     def _demux(self) -> tuple[Packet[StreamT] | None, Iterator[Packet[StreamT]]]:
         packets = self.container.demux(self.stream)
         first = next(packets, None)
         return first, packets if first is None else chain([first], packets)
 
-    def _is_early_enough(self, first: Packet[StreamT], seconds: float) -> bool:
-        timestamp = decoding_time(first)
-        if timestamp is None or not first.is_keyframe:  # MPEG-TS has no index of keyframes
-            return False
-        return timestamp == self._first_time or self.seconds(timestamp) <= seconds
-
-    def _seek(self, seconds: float) -> bool:
-        timestamp = math.floor((seconds + self._start_seconds) * self._denominator / self._numerator)
+    def _seek(self, timestamp: int) -> bool:
         try:
             self.container.seek(timestamp, stream=self.stream)
         except av.error.FFmpegError:

@@ -41,6 +41,7 @@ MOTION_SECONDS = (
     0.03  # least time to the picture that shows a keyframe's motion: the next at 24 to 30 a second
 )
 MOST_CHUNK_BYTES = 256 * 2**20  # ten pictures of 3840 x 2160
+REORDER_SECONDS = 1.0  # by which a frame of an AVI may be decoded later than its place among those shown
 DECODED_ENOUGH = 0.5  # share of the keyframes
 
 
@@ -86,7 +87,7 @@ def read_keyframes(
         )
         full: list[Frame] = []
         size, count, reached = 0, 0, -1
-        for picture in _pictures(_decode(track, interval, wanted.needed), wanted):
+        for picture in _pictures(_decode(track, interval, wanted), wanted):
             count, reached = count + 1, picture.index
             full.append(_frame(picture, track.seconds(picture.timestamp) - interval.start, span.half))
             size += full[-1].rgb.nbytes
@@ -104,47 +105,44 @@ class _Listing:
 
     Args:
         shown: their timestamps, ascending.
-        is_exact: these say when frames are shown; not so in an AVI with B-frames, which only says when
-            to decode them.
+        slots: an AVI does not tell when a frame is shown, only when to decode it. Of older codecs FFmpeg
+            finds it out; H.264 and HEVC frames fill the same times in another order. All times from the
+            first packet on, ascending; None where packets tell.
     """
 
     shown: list[int]
-    is_exact: bool
+    slots: list[int] | None
 
 
 def _list_frames(track: Track[VideoStream], interval: Interval) -> _Listing:
-    inside: list[int] = []
-    before: int | None = None  # the last frame shown before the interval
-    end, is_exact, count = 0.0, True, 0
+    is_avi = track.container.format.name == "avi"
+    has_slots = is_avi and track.stream.codec_context.name in {"h264", "hevc"}
+    times: list[int] = []
+    end = 0.0
     for packet in track.packets(interval._replace(end=math.inf)):
         decoded_at = decoding_time(packet)
-        shown_at = decoded_at if packet.pts is None else packet.pts
+        shown_at = decoded_at if has_slots or packet.pts is None else packet.pts
         if decoded_at is None or shown_at is None:
-            raise MediaError(
-                Status.CORRUPT, f"the pictures of {track.name} have no times; remux it, to MP4 say"
-            )
+            reason = f"the pictures of {track.name} have no times; remux it, to MP4 say"
+            raise MediaError(Status.CORRUPT, reason)
         if interval.is_before(track.seconds(decoded_at)):
             break
-        count += 1
-        is_exact = is_exact and packet.pts is not None
         end = max(end, track.seconds(shown_at + (packet.duration or 0)))
-        if packet.is_discard or interval.is_before(track.seconds(shown_at)):
-            continue
-        if interval.is_after(track.seconds(shown_at)):
-            before = shown_at if before is None else max(before, shown_at)
-        else:
-            inside.append(shown_at)
+        if not packet.is_discard:
+            times.append(shown_at)
     else:
-        if not count:
+        if not times:
             raise MediaError(Status.NO_VIDEO, f"the video track of {track.name} holds no pictures")
         track.check_reaches(end, interval)
-    if not inside and before is not None and end > interval.start:
-        inside = [before]
-    if not inside:
-        raise MediaError(
-            Status.TRUNCATED, f"the video of {track.name} ends at {end:.2f} s, before the span's start"
-        )
-    return _Listing(shown=sorted(inside), is_exact=is_exact)
+    times.sort()
+    first = bisect_left(times, True, key=lambda time: not interval.is_after(track.seconds(time)))
+    last = bisect_left(times, True, key=lambda time: interval.is_before(track.seconds(time)))
+    if first == last and first > 0 and end > interval.start:
+        first -= 1  # the picture on screen
+    if first == last:
+        reason = f"the video of {track.name} ends at {end:.2f} s, before the span's start"
+        raise MediaError(Status.TRUNCATED, reason)
+    return _Listing(shown=times[first:last], slots=times if has_slots else None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,12 +154,14 @@ class _Wanted:
         keyframes: positions among them.
         followers: for each keyframe the timestamp of the picture that shows its motion, or None.
         needed: timestamps of the frames to be decoded whether or not others refer to them; None for all.
+        slots: see `_Listing`.
     """
 
     shown: list[int]
     keyframes: list[int]
     followers: list[int | None]
     needed: frozenset[int] | None
+    slots: list[int] | None
 
 
 def _choose(
@@ -177,7 +177,8 @@ def _choose(
         shown=shown,
         keyframes=keyframes,
         followers=followers,
-        needed=frozenset(needed) if listing.is_exact else None,
+        needed=None if listing.slots else frozenset(needed),
+        slots=listing.slots,
     )
 
 
@@ -187,17 +188,26 @@ def _follower(track: Track[VideoStream], shown: list[int], keyframe: int) -> int
     return shown[later] if later < len(shown) else None
 
 
-def _decode(
+def _decode(track: Track[VideoStream], interval: Interval, wanted: _Wanted) -> Iterator[VideoFrame]:
+    """Frames as they are shown; of those that nobody needs some are left out."""
+    if wanted.slots is None:
+        yield from _decode_packets(track, interval, wanted.needed)
+        return
+    longer = interval._replace(end=interval.end + REORDER_SECONDS)
+    for frame, time in zip(_decode_packets(track, longer, None), wanted.slots, strict=False):
+        frame.pts = time
+        yield frame
+
+
+def _decode_packets(
     track: Track[VideoStream], interval: Interval, needed: frozenset[int] | None
 ) -> Iterator[VideoFrame]:
-    """Decode in the order of showing; of the frames that nobody needs some are left out."""
     context = track.stream.codec_context
     for packet in track.packets(interval):
-        if needed is not None:
-            is_needed = packet.pts in needed
-            if not is_needed and context.codec.intra_only:
-                continue
-            context.skip_frame = "DEFAULT" if is_needed else "NONREF"
+        is_needed = needed is None or packet.pts is None or packet.pts in needed
+        if not is_needed and context.codec.intra_only:
+            continue
+        context.skip_frame = "DEFAULT" if is_needed else "NONREF"
         try:
             yield from context.decode(packet)
         except av.error.FFmpegError:  # damaged: the next packets may still decode

@@ -35,9 +35,13 @@ from extraction.video.halving import in_halves
 WINDOW_PIXELS = 12  # what one position of P sees
 STRIDE_PIXELS = 2
 PYRAMID_FACTOR = 0.709  # about the square root of a half, as in the MTCNN paper
+PYRAMID_STEP = (
+    3  # levels are shrunken from the third above: from the picture takes longer, from the next blurs
+)
 LEAST_PROBABILITY = (0.7, 0.7, 0.7)
 REFINE_PIXELS, DECIDE_PIXELS = 24, 48
 OVERLAP_IN_LEVEL, OVERLAP, OVERLAP_OF_SMALLER = 0.5, 0.5, 0.7
+MOST_PICTURES = 8  # in one pass of P: more leave the processor's cache
 MOST_WINDOWS = 512  # proposals in one pass of R or O
 
 
@@ -87,18 +91,18 @@ class Cascade:
 
     def _propose(self, pictures: UInt8[np.ndarray, "picture y x 3"], smallest_face: float) -> Candidates:
         height, width = pictures.shape[1:3]
-        scale, levels = WINDOW_PIXELS / smallest_face, [_nothing()]
+        scale, pyramid, found = WINDOW_PIXELS / smallest_face, [pictures], [_nothing()]
         while min(height, width) * scale >= WINDOW_PIXELS:
             size = (int(width * scale + 1), int(height * scale + 1))
-            level = np.stack(
-                [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
-            )
-            levels.append(self._propose_at(level, scale))
+            source = pyramid[-PYRAMID_STEP:][0]
+            level = np.stack([cv2.resize(each, size, interpolation=cv2.INTER_AREA) for each in source])
+            found.append(self._propose_at(level, scale))
+            pyramid.append(level)
             scale *= PYRAMID_FACTOR
-        return _squared(_shifted(_joined(levels).without_overlaps(OVERLAP), margin=0))
+        return _squared(_shifted(_joined(found).without_overlaps(OVERLAP), margin=0))
 
     def _propose_at(self, level: UInt8[np.ndarray, "picture y x 3"], scale: float) -> Candidates:
-        offsets, probabilities = self._run(0, level, len(level))
+        offsets, probabilities = self._run(0, level, MOST_PICTURES)
         picture, y, x = (probabilities[:, 1] >= LEAST_PROBABILITY[0]).nonzero(as_tuple=True)
         corner = torch.stack([x, y], dim=1) * STRIDE_PIXELS + 1
         proposals = Candidates(

@@ -51,8 +51,15 @@ def tuned(encoder: RobertaText, tmp_path_factory: pytest.TempPathFactory) -> Wei
     return tune(encoder, TRAIN + DEV + TEST, tmp_path_factory.mktemp("tuned") / "text.encoder")
 
 
-def tune(encoder: RobertaText, clips: Sequence[Clip], folder: Path, **more: object) -> Weights:
-    return tune_text(encoder, clips, labels=LABELS, options=OPTIONS, folder=folder, **more)  # type: ignore[arg-type]
+def tune(
+    encoder: RobertaText,
+    clips: Sequence[Clip],
+    folder: Path,
+    *,
+    options: TuningOptions = OPTIONS,
+    **more: object,
+) -> Weights:
+    return tune_text(encoder, clips, labels=LABELS, options=options, folder=folder, **more)  # type: ignore[arg-type]
 
 
 def record_of(weights: Weights) -> dict[str, object]:
@@ -69,15 +76,36 @@ def test_it_learns_to_tell_the_emotions_of_the_dev_split(tuned: Weights) -> None
     assert record["best_epoch"] == scores.index(max(scores)) + 1
 
 
-def test_head_and_vectors_of_the_tuned_folder_reach_the_recorded_dev_score(tuned: Weights) -> None:
-    extractor = RobertaText(weights=tuned, mode="tuned", past_tokens=8, future_tokens=0)
-    head = load_file(tuned.path / "head.safetensors")
-    vectors = torch.from_numpy(np.stack([outcome.vector for outcome in extractor(DEV)]))  # type: ignore[arg-type]
+def weighted_f1(weights: Weights, clips: Sequence[Clip]) -> float:
+    """Score of the vectors that are extracted, under the head that was saved."""
+    extractor = RobertaText(weights=weights, mode="tuned", past_tokens=8, future_tokens=0)
+    head = load_file(weights.path / "head.safetensors")
+    vectors = torch.from_numpy(np.stack([outcome.vector for outcome in extractor(clips)]))  # type: ignore[arg-type]
     predicted = (vectors @ head["weight"].T + head["bias"]).argmax(dim=1)
-    truth = [LABELS.index(clip.utterance.label) for clip in DEV]
+    truth = [LABELS.index(clip.utterance.label) for clip in clips]
+    return float(f1_score(truth, predicted, average="weighted"))
+
+
+def test_head_and_vectors_of_the_tuned_folder_reach_the_recorded_dev_score(tuned: Weights) -> None:
     scores = record_of(tuned)["dev_weighted_f1"]
     assert isinstance(scores, list)
-    assert f1_score(truth, predicted, average="weighted") == pytest.approx(max(scores))
+    assert weighted_f1(tuned, DEV) == pytest.approx(max(scores))
+
+
+def test_the_epoch_that_dev_likes_best_is_kept_though_others_follow(
+    encoder: RobertaText, tmp_path: Path
+) -> None:
+    other = {"joy": "anger", "anger": "joy"}
+    contrary = [  # the better the training split is learned, the worse this scores
+        replace(clip, utterance=replace(clip.utterance, label=other[clip.utterance.label])) for clip in DEV
+    ]
+    slowly = replace(OPTIONS, learning_rate=1e-3)
+    made = tune(encoder, [*TRAIN, *contrary], tmp_path / "text.encoder", options=slowly)
+    scores = record_of(made)["dev_weighted_f1"]
+    assert isinstance(scores, list)
+    assert scores[-1] < max(scores)
+    assert record_of(made)["best_epoch"] == scores.index(max(scores)) + 1
+    assert weighted_f1(made, contrary) == pytest.approx(max(scores))
 
 
 def test_the_tuned_folder_loads_like_any_other_and_knows_its_speakers(tuned: Weights) -> None:
@@ -232,6 +260,5 @@ def test_an_option_out_of_range_is_named(options: dict[str, int], message: str) 
 
 
 def test_bfloat16_on_a_cpu_is_refused(encoder: RobertaText, tmp_path: Path) -> None:
-    options = replace(OPTIONS, bfloat16=True)
     with pytest.raises(TuningError, match="bfloat16 needs a CUDA device"):
-        tune_text(encoder, TRAIN + DEV, labels=LABELS, options=options, folder=tmp_path / "text.encoder")
+        tune(encoder, TRAIN + DEV, tmp_path / "text.encoder", options=replace(OPTIONS, bfloat16=True))

@@ -15,7 +15,9 @@ from summer.corpus import Status
 from tests import media_factory
 from tests.media_factory import Picture, Sound, frame_number
 
-B_FRAMES = Picture(frames=100, options={"bf": "3", "g": "60"})
+B_FRAMES = Picture(frames=100, options={"bf": "3", "g": "60", "b_strategy": "0", "sc_threshold": "0"})
+
+DIVX = Picture(frames=100, codec="mpeg4", options={"bf": "2", "b": "4000000", "qmax": "3"})
 
 
 def keyframes(path: Path, *, most: int = 1000, **span: float | Half | None) -> list[Frame]:
@@ -56,9 +58,9 @@ def test_one_frame_in_every_ten_is_a_keyframe(tmp_path: Path) -> None:
         ("hevc.mp4", Picture(frames=60, codec="libx265", options={"x265-params": "log-level=none"})),
         ("h264.mkv", B_FRAMES),
         ("h264.ts", B_FRAMES),
-        ("mpeg4.avi", Picture(frames=100, codec="mpeg4", options={"bf": "2"})),
+        ("mpeg4.avi", DIVX),
         ("mjpeg.avi", Picture(frames=100, codec="mjpeg", pixel_format="yuvj420p")),
-        ("h264.avi", B_FRAMES),  # its packets do not say when they are shown
+        ("h264.avi", B_FRAMES),  # its packets tell a wrong time
         ("flv1.flv", Picture(frames=100, codec="flv")),
     ],
 )
@@ -84,10 +86,33 @@ def test_a_span_holds_the_frames_from_its_start_up_to_its_end(tmp_path: Path, na
     assert [frame.seconds for frame in frames] == pytest.approx([0.0, 0.4], abs=1e-3)
 
 
-def test_the_end_of_a_span_is_not_in_it(tmp_path: Path) -> None:
-    path = media_factory.write(tmp_path / "a.mp4", picture=B_FRAMES)
-    chunks = read_keyframes(MediaSpan(path=path, start_seconds=1.0, end_seconds=2.0), every=1, most=100)
-    assert [number(frame) for chunk in chunks for frame in chunk] == list(range(25, 50))
+def test_the_clock_starts_with_the_file_whatever_its_timestamps(tmp_path: Path) -> None:
+    picture = Picture(frames=100, options={"g": "40", "bf": "0"})
+    path = media_factory.write(tmp_path / "a.ts", picture=picture, output_ts_offset="7")
+    frames = keyframes(path, start_seconds=1.4, end_seconds=2.2)
+    assert [number(frame) for frame in frames] == [35, 45]
+    assert [frame.seconds for frame in frames] == pytest.approx([0.0, 0.4], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "first"),
+    [
+        ("a.mp4", B_FRAMES, 25),
+        ("a.mkv", B_FRAMES, 25),
+        ("a.avi", B_FRAMES, 25),
+        ("b.avi", DIVX, 24),  # FFmpeg shows DivX with B-frames a frame later, from 0.04 s on
+        ("a.ts", B_FRAMES, 25),
+    ],
+)
+def test_a_span_holds_every_frame_before_its_end_and_not_the_one_at_it(
+    tmp_path: Path, name: str, picture: Picture, first: int
+) -> None:
+    span = MediaSpan(
+        path=media_factory.write(tmp_path / name, picture=picture), start_seconds=1.0, end_seconds=2.0
+    )
+    frames = [frame for chunk in read_keyframes(span, every=1, most=100) for frame in chunk]
+    assert [number(frame) for frame in frames] == list(range(first, first + 25))
+    assert [frame.seconds for frame in frames] == pytest.approx([place / 25 for place in range(25)], abs=1e-3)
 
 
 def test_a_span_shorter_than_a_frame_is_the_picture_on_screen(tmp_path: Path) -> None:
@@ -237,7 +262,7 @@ def test_what_cannot_be_read_says_why_and_prints_nothing(
     assert status_of(tmp_path / "absent.mp4") is Status.MISSING
     assert status_of(tmp_path) is Status.MISSING
     assert status_of(media_factory.zero_byte(tmp_path / "zero.mp4")) is Status.CORRUPT
-    with pytest.raises(MediaError, match="0 bytes"):
+    with pytest.raises(MediaError, match="is empty"):
         keyframes(tmp_path / "zero.mp4")
     assert status_of(media_factory.text_named_mp4(tmp_path / "text.mp4")) is Status.CORRUPT
     assert status_of(media_factory.no_video(tmp_path / "sound.mp4")) is Status.NO_VIDEO
