@@ -115,6 +115,17 @@ def test_a_span_holds_every_frame_before_its_end_and_not_the_one_at_it(
     assert [frame.seconds for frame in frames] == pytest.approx([place / 25 for place in range(25)], abs=1e-3)
 
 
+def test_a_span_may_start_at_any_frame(tmp_path: Path) -> None:
+    path = media_factory.write(
+        tmp_path / "a.avi", picture=DIVX
+    )  # some are shown before, decoded after, a keyframe
+    expected = all_frames(path)
+    for first in range(20, 36):
+        start = (first + 1) / 25
+        frames = keyframes(path, start_seconds=start, end_seconds=start + 0.2)
+        np.testing.assert_array_equal(frames[0].rgb, expected[first])
+
+
 def test_a_span_shorter_than_a_frame_is_the_picture_on_screen(tmp_path: Path) -> None:
     path = media_factory.write(tmp_path / "a.mp4", picture=B_FRAMES)
     assert [number(frame) for frame in keyframes(path, start_seconds=1.01, end_seconds=1.02)] == [25]
