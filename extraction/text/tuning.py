@@ -171,6 +171,7 @@ def _save(encoder: RobertaText, classifier: EmotionClassifier, record: str, fold
     save_file(head, folder / HEAD)
     (folder / TUNING_RECORD).write_text(record, encoding="utf-8")
     for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors lets only the owner read; stores are shared
         with path.open("rb") as file:
             os.fsync(file.fileno())
 

@@ -62,6 +62,11 @@ def test_no_face_mixed_sizes_and_several_faces_share_a_batch_and_are_as_alone(de
             np.testing.assert_allclose(face.landmarks, alone.landmarks, atol=0.1)
 
 
+def test_faces_at_one_place_in_two_pictures_are_two(detector: FaceDetector) -> None:
+    picture = on_grey(portrait("collins"))
+    assert [len(faces) for faces in detector([picture, picture])] == [1, 1]
+
+
 def test_faces_come_the_likeliest_first(detector: FaceDetector) -> None:
     faces = detector([on_grey(portrait("mona_lisa"), portrait("hopper"), portrait("collins"))])[0]
     assert len(faces) == 3
@@ -71,11 +76,11 @@ def test_faces_come_the_likeliest_first(detector: FaceDetector) -> None:
 def test_a_face_too_small_for_the_first_search_is_found_by_the_second(detector: FaceDetector) -> None:
     face = detector([portrait("hopper")])[0][0]
     side = np.sqrt(face.area)
-    small = cv2.resize(portrait("hopper"), None, fx=44 / side, fy=44 / side, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(portrait("hopper"), None, fx=34 / side, fy=34 / side, interpolation=cv2.INTER_AREA)
     picture = on_grey(np.asarray(small, dtype=np.uint8), height=720, width=1280)
     found = detector([picture])[0]
     assert len(found) == 1
-    assert 30 < np.sqrt(found[0].area) < 60  # a twelfth of 720 is 60
+    assert 24 < np.sqrt(found[0].area) < 46  # a twelfth of 720 is 60
 
 
 def test_boxes_are_in_pixels_of_the_whole_picture_whatever_its_size(detector: FaceDetector) -> None:
