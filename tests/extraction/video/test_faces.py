@@ -63,8 +63,10 @@ def test_no_face_mixed_sizes_and_several_faces_share_a_batch_and_are_as_alone(de
 
 
 def test_faces_at_one_place_in_two_pictures_are_two(detector: FaceDetector) -> None:
-    picture = on_grey(portrait("collins"))
-    assert [len(faces) for faces in detector([picture, picture])] == [1, 1]
+    both = on_grey(portrait("collins"), portrait("hopper"))
+    left = both.copy()
+    left[:, 320:] = 110
+    assert [len(faces) for faces in detector([left, both, left])] == [1, 2, 1]
 
 
 def test_faces_come_the_likeliest_first(detector: FaceDetector) -> None:
