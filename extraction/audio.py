@@ -13,8 +13,6 @@ Departures from the paper: silent and too short clips get a status, not a vector
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import version
@@ -25,7 +23,7 @@ import av
 import numpy as np
 from jaxtyping import Float32
 
-from extraction.extractor import Clip, Outcome
+from extraction.extractor import Clip, Outcome, fingerprint_of
 from extraction.media import MediaError, Pcm, read_pcm
 from summer.corpus import Modality, Status
 
@@ -59,9 +57,7 @@ class ComParE:
             "av": version("av"),
             **{name: ".".join(map(str, numbers)) for name, numbers in sorted(av.library_versions.items())},
         }
-        self.fingerprint = hashlib.sha256(
-            json.dumps(dict(self.settings), sort_keys=True).encode()
-        ).hexdigest()
+        self.fingerprint = fingerprint_of(self.settings)
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome a clip, in order; one without sound, silent or unreadable has a status and a reason."""
@@ -110,9 +106,9 @@ def _outcome(clip: Clip) -> Outcome:
         columns["peak_dbfs"] = decibels(pcm.peak)
         vector = _features(pcm)
     except MediaError as error:
-        return Outcome(status=error.status, reason=_join(error.reason, clip.remark), columns=columns)
+        return Outcome(status=error.status, reason=clip.with_remark(error.reason), columns=columns)
     cut = f"only the first {MOST_SECONDS:.0f} s of the sound were used" if pcm.is_cut else ""
-    return Outcome(status=Status.OK, reason=_join(cut, clip.remark), vector=vector, columns=columns)
+    return Outcome(status=Status.OK, reason=clip.with_remark(cut), vector=vector, columns=columns)
 
 
 def _features(pcm: Pcm) -> Float32[np.ndarray, " dim"]:
@@ -134,7 +130,3 @@ def _features(pcm: Pcm) -> Float32[np.ndarray, " dim"]:
 def decibels(amplitude: float) -> float:
     """Level in dBFS of an amplitude of full scale 1; -120 for digital silence and whatever is below."""
     return max(FLOOR_DBFS, 20 * log10(amplitude)) if amplitude > 0 else FLOOR_DBFS
-
-
-def _join(*sentences: str) -> str:
-    return ". ".join(sentence.rstrip(".") for sentence in sentences if sentence)

@@ -187,7 +187,7 @@ def _killer(clip: Clip) -> Outcome:
     reason = (
         "the worker process died on this clip, alone too (decoder crash, or out of memory); inspect the file"
     )
-    return Outcome(status=Status.CORRUPT, reason=f"{reason}. {clip.remark}".rstrip(". "))
+    return Outcome(status=Status.CORRUPT, reason=clip.with_remark(reason))
 
 
 _extractor: Extractor | None = None  # the worker process' own copy, made once

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,6 +55,10 @@ class Clip:
     video: MediaSpan | None = None
     remark: str = ""
 
+    def with_remark(self, reason: str) -> str:
+        """A reason, then the remark; either may be ""."""
+        return ". ".join(part.rstrip(".") for part in (reason, self.remark) if part)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -100,3 +106,8 @@ class Extractor(Protocol):
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome a clip, in order. A bad clip is an outcome with a status, never an exception."""
         ...
+
+
+def fingerprint_of(settings: Mapping[str, str]) -> str:
+    """The sha256 of an extractor's settings, in hexadecimal."""
+    return hashlib.sha256(json.dumps(dict(settings), sort_keys=True).encode()).hexdigest()

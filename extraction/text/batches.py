@@ -1,18 +1,14 @@
-"""Inputs of similar length side by side: batches by a budget of tokens, halved where memory runs out."""
+"""Inputs of similar length side by side: batches by a budget of tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from extraction.text.context import TextInput
-
-
-class OutOfMemory(ValueError):  # noqa: N818 - what is the case
-    """One input alone does not fit the device."""
 
 
 def batches_by_tokens(
@@ -52,26 +48,3 @@ def pad_inputs(
         attended[row, : len(entry.ids)] = 1
         own[row, slice(*entry.words)] = True
     return ids, attended, own
-
-
-def in_halves_where_memory_ends(
-    forward: Callable[[Sequence[TextInput]], Float[Tensor, "row dim"]], inputs: Sequence[TextInput]
-) -> Float[Tensor, "row dim"]:
-    """Run a batch; where the device's memory does not suffice, its halves, and halves of these.
-
-    Raises:
-        OutOfMemory: not even one input fits.
-    """
-    try:
-        return forward(inputs)
-    except torch.OutOfMemoryError as error:
-        if len(inputs) == 1:
-            raise OutOfMemory(
-                f"an input of {len(inputs[0].ids)} tokens alone does not fit the device's memory; close what "
-                "else uses the device, use a smaller model, or --device cpu"
-            ) from error
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    middle = len(inputs) // 2
-    halves = (inputs[:middle], inputs[middle:])
-    return torch.cat([in_halves_where_memory_ends(forward, half) for half in halves])

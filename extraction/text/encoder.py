@@ -9,7 +9,6 @@ matrices of one utterance are too small to share (docs/performance.md).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -21,8 +20,9 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extraction.extractor import Clip, Outcome
-from extraction.text.batches import batches_by_tokens, in_halves_where_memory_ends, pad_inputs
+from extraction.extractor import Clip, Outcome, fingerprint_of
+from extraction.halving import in_halves
+from extraction.text.batches import batches_by_tokens, pad_inputs
 from extraction.text.context import Context, TextInput, read_inputs
 from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist
 from extraction.weights import Weights
@@ -96,15 +96,13 @@ class RobertaText:
             "vector": vector,
             **{name: version(name) for name in ("torch", "transformers", "tokenizers")},
         }
-        self.fingerprint = hashlib.sha256(
-            json.dumps(dict(self.settings), sort_keys=True).encode()
-        ).hexdigest()
+        self.fingerprint = fingerprint_of(self.settings)
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome a clip, in order; an utterance without words is missing.
 
         Raises:
-            OutOfMemory: not even one input fits the device.
+            DeviceMemoryError: not even one input fits the device.
         """
         inputs = self.inputs(clips)
         filled = [entry for entry in inputs if entry is not None]
@@ -124,8 +122,9 @@ class RobertaText:
         most_tokens = TOKENS_ON_CPU if self.device == "cpu" else TOKENS_ON_CUDA
         lengths = [len(entry.ids) for entry in inputs]
         for batch in batches_by_tokens(lengths, most_tokens=most_tokens, most_rows=self.batch_size):
-            found = in_halves_where_memory_ends(self._encode, [inputs[position] for position in batch])
-            vectors[batch] = found.cpu().numpy()
+            longest = f"an input of up to {lengths[batch[0]]} tokens"
+            found = in_halves(self._encode, [inputs[position] for position in batch], one=longest)
+            vectors[batch] = torch.cat(found).cpu().numpy()
         return vectors
 
     def _encode(self, inputs: Sequence[TextInput]) -> Float[Tensor, "row dim"]:
@@ -149,19 +148,15 @@ def summary(
 
 def _outcome(clip: Clip, entry: TextInput | None, vector: NDArray[np.float32] | None) -> Outcome:
     if entry is None:
-        return Outcome(status=Status.MISSING, reason=_reason("no words", clip))
+        return Outcome(status=Status.MISSING, reason=clip.with_remark("no words"))
     words = entry.words[1] - entry.words[0]
     cut = f"the last {entry.cut_tokens} of {words + entry.cut_tokens} tokens do not fit the window: cut"
     return Outcome(
         status=Status.OK,
-        reason=_reason(cut if entry.cut_tokens else "", clip),
+        reason=clip.with_remark(cut if entry.cut_tokens else ""),
         vector=vector,
         columns={"tokens": len(entry.ids), "cut_tokens": entry.cut_tokens},
     )
-
-
-def _reason(own: str, clip: Clip) -> str:
-    return ". ".join(part for part in (own, clip.remark) if part)
 
 
 def _check(vector: str, mode: str, batch_size: int | None) -> None:

@@ -15,9 +15,9 @@ import torch
 from facenet_pytorch import InceptionResnetV1
 from jaxtyping import Float32, UInt8
 
+from extraction.halving import in_halves
 from extraction.video.alignment import standardised
 from extraction.video.faces import FaceDetector
-from extraction.video.halving import in_halves
 from extraction.video.lfnet3d import (
     INCEPTION_DIM,
     R3D_DIM,
@@ -59,8 +59,7 @@ class Backbone:
         if not isinstance(network, InflatedInceptionResnet):
             raise TypeError("r3d_18 was trained on actions; to recognise faces take inception_resnet_v1")
         batch = standardised(crops).to(self.device)
-        (vectors,) = in_halves(lambda faces: (network.face_embedding(faces),), batch)
-        return vectors.cpu().numpy()
+        return torch.cat(in_halves(network.face_embedding, batch, one="a face")).cpu().numpy()
 
     @property
     def recognises_faces(self) -> bool:

@@ -30,7 +30,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
-from extraction.video.halving import in_halves
+from extraction.halving import in_halves
 
 WINDOW_PIXELS = 12  # what one position of P sees
 STRIDE_PIXELS = 2
@@ -136,11 +136,12 @@ class Cascade:
 
     def _run(self, stage: int, pixels: UInt8[np.ndarray, "n y x 3"], most: int) -> tuple[Tensor, ...]:
         """Run one of the networks; results come back to the CPU."""
+        network = _on_device(self.networks[stage], self.device)
+        one = f"a picture of {pixels.shape[2]} x {pixels.shape[1]} pixels"
         batches = (
-            in_halves(
-                _on_device(self.networks[stage], self.device), torch.from_numpy(pixels[start : start + most])
-            )
-            for start in range(0, len(pixels), most)
+            result
+            for batch in torch.from_numpy(pixels).split(most)
+            for result in in_halves(network, batch, one=one)
         )
         return tuple(torch.cat(parts) for parts in zip(*batches, strict=True))
 

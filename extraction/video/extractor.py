@@ -12,8 +12,6 @@ Clips are worked on one by one: on a CPU a clip's vector has the same bytes what
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +19,7 @@ from typing import TypeVar, get_args
 
 import numpy as np
 
-from extraction.extractor import Clip, MediaSpan, Outcome
+from extraction.extractor import Clip, MediaSpan, Outcome, fingerprint_of
 from extraction.media import MediaError, read_pcm
 from extraction.video.backbones import DIMS, BackboneName, load_backbone, load_detector
 from extraction.video.choice import FaceChoice, Sound, choose
@@ -97,9 +95,7 @@ class LFNet3D:
             "smallest_face": " then ".join(f"1/{round(1 / share)}" for share in SMALLEST_SHARES),
             **{name: version(name) for name in ("torch", "facenet-pytorch", "av", "opencv-python-headless")},
         }
-        self.fingerprint = hashlib.sha256(
-            json.dumps(dict(self.settings), sort_keys=True).encode()
-        ).hexdigest()
+        self.fingerprint = fingerprint_of(self.settings)
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome a clip, in order; a clip without a face or that cannot be read has a status.
@@ -116,12 +112,12 @@ class LFNet3D:
         try:
             sightings = self._gather(clip.video)
         except MediaError as error:
-            return Outcome(status=error.status, reason=_with_remark(error.reason, clip))
+            return Outcome(status=error.status, reason=clip.with_remark(error.reason))
         if not sightings.count:
             count = len(sightings.keyframes)
             return Outcome(
                 status=Status.NO_FACE,
-                reason=_with_remark(f"no face in any of {count} keyframes", clip),
+                reason=clip.with_remark(f"no face in any of {count} keyframes"),
                 columns={"keyframes": count},
             )
         return self._vector_of_a_face(clip, sightings)
@@ -169,10 +165,6 @@ def _sound(clip: Clip) -> Sound | None:
     except MediaError:  # the audio row tells; here there is just nothing to hear
         return None
     return Sound(samples=pcm.samples, sampling_rate=pcm.sampling_rate, start_seconds=pcm.start_seconds)
-
-
-def _with_remark(reason: str, clip: Clip) -> str:
-    return f"{reason}. {clip.remark}" if clip.remark else reason
 
 
 def _known(name: str, value: str, known: tuple[OptionT, ...]) -> OptionT:

@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.video import r3d_18
 
-from extraction.video.halving import in_halves
+from extraction.halving import in_halves
 from extraction.video.inflation import fold_batch_norm, inflate, to_channels_last
 
 INCEPTION_DIM = 1792
@@ -147,5 +147,8 @@ def sequence_vector(
     if not len(crops):
         raise ValueError("0 crops: a sequence needs at least one face; give the clip a status instead")
     parts = crops.tensor_split(-(-len(crops) // window))
-    weighted = [in_halves(lambda clip: (network(clip),), part[None])[0][0] * len(part) for part in parts]
+    weighted = [
+        in_halves(network, part[None], one=f"a window of {len(part)} faces")[0][0] * len(part)
+        for part in parts
+    ]
     return torch.stack(weighted).sum(dim=0) / len(crops)

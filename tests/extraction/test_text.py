@@ -15,9 +15,9 @@ from transformers import AutoModel, AutoTokenizer, GPT2Config, GPT2Model, pipeli
 
 from extraction import weights as weight_sources
 from extraction.extractor import Clip, Extractor, Outcome
+from extraction.halving import DeviceMemoryError
 from extraction.text import RobertaText, pretrained
-from extraction.text.batches import OutOfMemory, batches_by_tokens, in_halves_where_memory_ends
-from extraction.text.context import TextInput
+from extraction.text.batches import batches_by_tokens
 from extraction.text.pretrained import TextModelError, load_encoder, read_wordlist
 from extraction.weights import Weights, WeightsUnavailable
 from summer.corpus import Status
@@ -260,30 +260,17 @@ def test_batches_keep_to_their_budget_and_lose_no_row() -> None:
     assert max(map(len, batches_by_tokens(lengths, most_tokens=999, most_rows=3))) == 3
 
 
-def entries(*lengths: int) -> list[TextInput]:
-    return [TextInput(ids=tuple(range(length)), words=(0, length), cut_tokens=0) for length in lengths]
-
-
-def test_a_batch_that_exceeds_memory_is_halved_until_it_fits() -> None:
-    tried = []
-
-    def forward(inputs: list[TextInput]) -> torch.Tensor:
-        tried.append(len(inputs))
-        if len(inputs) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return torch.tensor([[float(len(entry.ids))] for entry in inputs])
-
-    found = in_halves_where_memory_ends(forward, entries(7, 6, 5, 4, 3))
-    assert found.flatten().tolist() == [7, 6, 5, 4, 3]
-    assert tried == [5, 2, 3, 1, 2]
-
-
-def test_an_input_that_alone_exceeds_memory_is_an_error_with_remedies() -> None:
-    def forward(_: list[TextInput]) -> torch.Tensor:
+def test_memory_that_ends_is_an_error_that_names_the_longest_input(
+    tiny: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhaust(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    with pytest.raises(OutOfMemory, match="input of 9 tokens alone does not fit.*--device cpu"):
-        in_halves_where_memory_ends(forward, entries(9, 9))
+    extractor = RobertaText(weights=tiny)
+    longest = max(len(entry.ids) for entry in extractor.inputs(FRIENDS) if entry)
+    monkeypatch.setattr(RobertaText, "_encode", exhaust)
+    with pytest.raises(DeviceMemoryError, match=f"input of up to {longest} tokens alone does not fit"):
+        extractor(FRIENDS)
 
 
 @pytest.mark.gpu
