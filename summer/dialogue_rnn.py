@@ -31,7 +31,6 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class DialogueRNN(nn.Module):
@@ -83,6 +82,7 @@ class DialogueRNN(nn.Module):
         utterances: Float[Tensor, "batch seq dim"],
         speakers: Int[Tensor, "batch seq"],
         valid: Bool[Tensor, "batch seq"],
+        parties: int | None = None,
     ) -> Float[Tensor, "batch seq output"]:
         """Follow the conversations.
 
@@ -90,6 +90,8 @@ class DialogueRNN(nn.Module):
             utterances: one vector each; whatever stands where `valid` is False is never read.
             speakers: the speaker's slot in the dialogue, from 0; any number of parties.
             valid: which utterances there are.
+            parties: more than the highest slot, where the caller knows it; None looks it up, for which CUDA
+                has to be waited for.
 
         Returns:
             Emotion representations, `output_dim` wide, zeros where `valid` is False.
@@ -97,15 +99,20 @@ class DialogueRNN(nn.Module):
         Raises:
             ValueError: a slot is negative.
         """
-        if speakers.numel() and int(speakers.min()) < 0:
-            raise ValueError(f"speaker slot {int(speakers.min())} is below 0; number the speakers from 0")
+        parties = _count_parties(speakers) if parties is None else parties
         absent = ~valid.unsqueeze(-1)
         known = utterances.masked_fill(absent, 0.0)  # NaN times a mask of 0 would stay NaN
-        spoken = F.one_hot(speakers.long()).bool()
+        spoken = speakers.unsqueeze(-1) == torch.arange(parties, device=speakers.device)
         emotions = torch.cat([follow(known, spoken, valid) for follow in self.passes], dim=-1)
         if self.emotion_attention is not None:
             emotions = self.emotion_attention(emotions, emotions, valid)
         return emotions.masked_fill(absent, 0.0)
+
+
+def _count_parties(speakers: Tensor) -> int:
+    if speakers.numel() and int(speakers.min()) < 0:
+        raise ValueError(f"speaker slot {int(speakers.min())} is below 0; number the speakers from 0")
+    return int(speakers.max()) + 1
 
 
 class BilinearAttention(nn.Module):

@@ -1,0 +1,174 @@
+"""A trained model as one safetensors file that rebuilds itself: sizes, labels, speakers, scales, weights.
+
+A student's file carries its teacher too, which guides it at inference. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from summer.corpus import LabelSet, Modality
+from summer.durable import write_aside
+from summer.model import ModelSizes, Student, Teacher, build_student, build_teacher
+from summer.reduction.standardisation import Standardisation
+from summer.speakers import SpeakerIdentities
+
+FORMAT_VERSION = 1
+METADATA = "summer"
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+
+class CheckpointError(ValueError):
+    """A trained model that cannot be read or does not fit; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a model was trained on, and how it was chosen.
+
+    Args:
+        fingerprints: of the stores' features, by modality.
+        settings: the recipe's tables that made it, to be read by people.
+        selected_on: the split whose weighted F1 chose the epoch.
+    """
+
+    corpus: str
+    protocol: str
+    fingerprints: Mapping[str, str]
+    settings: Mapping[str, Any]
+    seed: int
+    selected_on: str
+    epoch: int
+    dev_w_f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedModel:
+    """A model and all that is needed to use it.
+
+    Args:
+        student: None for a teacher's file.
+        standardisations: of the features, by modality, fitted on the training split.
+    """
+
+    teacher: Teacher
+    teacher_sizes: ModelSizes
+    student: Student | None
+    student_sizes: ModelSizes | None
+    labels: LabelSet
+    identities: SpeakerIdentities
+    standardisations: Mapping[Modality, Standardisation]
+    origin: Origin
+
+
+def save_model(path: Path, trained: TrainedModel) -> None:
+    """Write a model, aside and renamed into place.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
+    header = {
+        "format": FORMAT_VERSION,
+        "teacher": _sizes_to_json(trained.teacher_sizes),
+        "student": None if trained.student_sizes is None else _sizes_to_json(trained.student_sizes),
+        "labels": trained.labels.names,
+        "identities": asdict(trained.identities),
+        "origin": asdict(trained.origin),
+    }
+    tensors = _named("teacher", trained.teacher)
+    if trained.student is not None:
+        tensors |= _named("student", trained.student)
+    for modality, scale in trained.standardisations.items():
+        tensors[f"centre.{modality}"] = torch.from_numpy(scale.centre)
+        tensors[f"spread.{modality}"] = torch.from_numpy(scale.spread)
+    write_aside(path, save(tensors, metadata={METADATA: json.dumps(header, sort_keys=True)}))
+
+
+def load_model(path: Path) -> TrainedModel:
+    """Read what `save_model` wrote; modules are in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is absent, truncated, no model of this project, or of another version.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"there is no trained model at {path}; make it with summer-train")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {})[METADATA])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a trained model ({error}); delete it and train again"
+        ) from error
+    if header["format"] != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format {header['format']}, this program reads {FORMAT_VERSION}; train again"
+        )
+    teacher_sizes = _sizes_from_json(header["teacher"])
+    student_sizes = None if header["student"] is None else _sizes_from_json(header["student"])
+    return TrainedModel(
+        teacher=_filled(build_teacher(teacher_sizes), "teacher", tensors, path),
+        teacher_sizes=teacher_sizes,
+        student=None
+        if student_sizes is None
+        else _filled(build_student(student_sizes), "student", tensors, path),
+        student_sizes=student_sizes,
+        labels=LabelSet(tuple(header["labels"])),
+        identities=SpeakerIdentities(
+            **{**header["identities"], "names": tuple(header["identities"]["names"])}
+        ),
+        standardisations=_standardisations(tensors),
+        origin=Origin(**header["origin"]),
+    )
+
+
+def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
+    return {
+        f"{prefix}.{name}": value.detach().cpu().contiguous() for name, value in module.state_dict().items()
+    }
+
+
+def _filled(module: ModuleT, prefix: str, tensors: Mapping[str, Tensor], path: Path) -> ModuleT:
+    weights = {
+        name.removeprefix(f"{prefix}."): value
+        for name, value in tensors.items()
+        if name.startswith(f"{prefix}.")
+    }
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: its weights are not those of its sizes ({str(error).splitlines()[-1].strip()}); "
+            "train again"
+        ) from error
+    return module.eval()
+
+
+def _standardisations(tensors: Mapping[str, Tensor]) -> dict[Modality, Standardisation]:
+    return {
+        modality: Standardisation(
+            centre=tensors[f"centre.{modality}"].numpy().astype(np.float64),
+            spread=tensors[f"spread.{modality}"].numpy().astype(np.float64),
+        )
+        for modality in Modality
+        if f"centre.{modality}" in tensors
+    }
+
+
+def _sizes_to_json(sizes: ModelSizes) -> dict[str, Any]:
+    return {**asdict(sizes), "feature_dims": {m.value: dim for m, dim in sizes.feature_dims.items()}}
+
+
+def _sizes_from_json(entries: Mapping[str, Any]) -> ModelSizes:
+    dims = {Modality(name): dim for name, dim in entries["feature_dims"].items()}
+    return ModelSizes(**{**entries, "feature_dims": dims})

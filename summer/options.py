@@ -1,0 +1,122 @@
+"""The numbers of a training: what recipes hold under [model], [training] and [distillation]."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from summer.corpus import Modality, Split
+from summer.variants import ClassWeighting, Form, FusionKind, GuidanceUse, Rule, SpeakerRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """What shapes teacher and student. Defaults are the paper's (4.3) where it gives a number.
+
+    Args:
+        width: of the model, a multiple of 2 and of `heads`.
+        layers: of the teacher, and levels of the student's fusion.
+        experts: BiGRUs of a modality.
+        encoder_skip: whether features also reach U_e past DialogueRNN.
+        longest_dialogue: utterances of the longest dialogue that the model can read.
+        speakers: who is told apart, see `summer.speakers`.
+        routing, fusion, mixture: the parts that ablations exchange.
+        guidance: when the teacher masks the student's attention; `always` runs it at inference too.
+        teacher: the one modality of the teacher.
+        student: the modalities of the student; those that the stores lack are left out.
+    """
+
+    width: int = 1024
+    heads: int = 4
+    layers: int = 6
+    experts: int = 4
+    dropout: float = 0.1
+    encoder_skip: bool = False
+    longest_dialogue: int = 128
+    speakers: SpeakerRule = "slots"
+    speaker_slots: int = 16
+    speaker_fewest_utterances: int = 10
+    routing: Rule = "sparse"
+    fusion: FusionKind = "guided"
+    mixture: Form = "printed"
+    guidance: GuidanceUse = "always"
+    teacher: Modality = Modality.TEXT
+    student: tuple[Modality, ...] = tuple(Modality)
+
+    def __post_init__(self) -> None:
+        counts = ("width", "heads", "layers", "experts", "longest_dialogue", "speaker_slots")
+        for name in (*counts, "speaker_fewest_utterances"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.width % 2 or self.width % self.heads:
+            raise ValueError(f"width is {self.width}; give an even multiple of the {self.heads} heads")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout is {self.dropout}; give a share in [0, 1)")
+        if not self.student or len(set(self.student)) < len(self.student):
+            raise ValueError(f"student is {list(self.student)}; give each modality once, at least one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOptions:
+    """How a stage is trained: Adam, linear warm-up and decay, early stopping.
+
+    Args:
+        batch_dialogues: dialogues a step.
+        warmup_share: of all steps, over which the learning rate rises from 0.
+        patience_epochs: epochs without a better score after which training ends.
+        class_weights: how much more a rare class counts: not, by the root of its rarity, or by its rarity.
+        select_on: the split whose weighted F1 chooses the epoch; `test` inflates, and is labelled so.
+    """
+
+    learning_rate: float = 5e-5
+    weight_decay: float = 1e-5
+    batch_dialogues: int = 100
+    most_epochs: int = 60
+    patience_epochs: int = 10
+    warmup_share: float = 0.05
+    largest_gradient_norm: float = 1.0
+    class_weights: ClassWeighting = "none"
+    select_on: Split = Split.DEV
+
+    def __post_init__(self) -> None:
+        for name in ("batch_dialogues", "most_epochs", "patience_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+        if self.learning_rate <= 0 or self.largest_gradient_norm <= 0 or self.weight_decay < 0:
+            raise ValueError(
+                f"learning_rate {self.learning_rate}, largest_gradient_norm {self.largest_gradient_norm}, "
+                f"weight_decay {self.weight_decay}; give the first two above 0, the last 0 or more"
+            )
+        if not 0 <= self.warmup_share < 1:
+            raise ValueError(f"warmup_share is {self.warmup_share}; give a share in [0, 1)")
+        if self.select_on is Split.TRAIN:
+            raise ValueError(
+                "select_on is train; the epoch is chosen on dev, or on test to show what that does"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossWeights:
+    """kappa of equation 15 and epsilon of equation 14. The paper gives no values; these are ours.
+
+    Args:
+        epsilon: share of the right class; 1 is no smoothing. The teacher's own loss is smoothed by it too.
+
+    Raises:
+        ValueError: a kappa is negative, all are 0, or epsilon is no share in (0, 1].
+    """
+
+    cross: float = 0.3
+    align: float = 0.3
+    inner: float = 0.1
+    smooth: float = 1.0
+    epsilon: float = 0.9
+
+    def __post_init__(self) -> None:
+        kappas = (self.cross, self.align, self.inner, self.smooth)
+        if not (min(kappas) >= 0 and 0 < sum(kappas) < math.inf):
+            raise ValueError(f"loss weights {kappas}: give 0 or more, and at least one above 0")
+        if not 0 < self.epsilon <= 1:
+            raise ValueError(
+                f"epsilon is {self.epsilon}; give the right class a share in (0, 1], such as 0.9"
+            )

@@ -1,0 +1,130 @@
+"""The training loop of a stage: Adam, warm-up and decay, early stopping on a split's weighted F1.
+
+Paper: section 4.3. Hugging Face accelerate has the device, mixed precision, several devices and the files of
+a checkpoint. Random numbers are seeded anew at the start of each epoch from seed, stage and epoch, and
+progress is saved at its end, so a run that goes on from there gives the numbers of an unbroken run.
+
+A step reads nothing back from the device; losses are looked at every few steps (`summer.course`).
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from summer.batches import DialogueRows
+from summer.conversation_batches import ConversationDealer
+from summer.corpus import Split
+from summer.course import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
+from summer.options import TrainingOptions
+from summer.prediction import SplitOutlook, look_at
+from summer.stages import Stage, trainable_parameters
+from summer.training_state import load_best, load_progress, save_progress
+
+
+def train(
+    stage: Stage,
+    dealer: ConversationDealer,
+    *,
+    options: TrainingOptions,
+    seed: int,
+    accelerator: Accelerator,
+    folder: Path,
+    watch: Watch,
+) -> Course:
+    """Train a stage, from where `folder` says it stands, and leave it with the weights of its best epoch.
+
+    Args:
+        accelerator: made for this stage alone.
+
+    Raises:
+        TrainingError: no utterance with a truth to choose the epoch by, or a loss that is not finite.
+        Stopped: `watch.should_stop` said so.
+        DiskError: the disk is full or refuses.
+    """
+    parameters = trainable_parameters(stage)
+    adam = torch.optim.Adam(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, _warm_up_and_decay(options, dealer, accelerator))
+    wrapped, optimizer = accelerator.prepare(stage, adam)
+    accelerator.register_for_checkpointing(schedule)
+    course = load_progress(accelerator, folder, stage)
+    chosen_by = dealer.deal(options.select_on, size=options.batch_dialogues, generator=None)
+    for epoch in range(len(course.history) + 1, options.most_epochs + 1):
+        if course.is_patience_spent(options.patience_epochs):
+            break
+        torch.manual_seed(_seed_of(seed, stage.name, epoch))
+        order = torch.Generator().manual_seed(_seed_of(seed, "order", epoch))
+        batches = dealer.deal(Split.TRAIN, size=options.batch_dialogues, generator=order)
+        shares = _shares(batches, accelerator)
+        losses = LossBook(stage.name, epoch)
+        wrapped.train()
+        for step, dialogues in enumerate(shares, start=1):
+            if watch.should_stop():
+                raise Stopped
+            terms = wrapped(dealer.batch(dialogues).to(accelerator.device))
+            accelerator.backward(terms["total"])
+            accelerator.clip_grad_norm_(parameters, options.largest_gradient_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+            losses.note(terms)
+            watch.on_step(stage.name, epoch, step, len(shares))
+        record = _record(
+            losses, look_at(stage, dealer, chosen_by, accelerator), float(schedule.get_last_lr()[0])
+        )
+        is_best = course.offer(record)
+        save_progress(accelerator, folder, stage, course, is_best=is_best)
+        watch.on_epoch(stage.name, record)
+    load_best(folder, stage)
+    return course
+
+
+def _warm_up_and_decay(
+    options: TrainingOptions, dealer: ConversationDealer, accelerator: Accelerator
+) -> Callable[[int], float]:
+    """Share of the learning rate at a step: up over the warm-up, then down to 0 at the last epoch's end."""
+    batches = math.ceil(len(dealer.of_split(Split.TRAIN)) / options.batch_dialogues)
+    steps = math.ceil(batches / accelerator.num_processes) * options.most_epochs
+    warm_up_steps = max(1, round(steps * options.warmup_share))
+
+    def share(step: int) -> float:
+        left = (steps - step) / max(1, steps - warm_up_steps)
+        return float(min((step + 1) / warm_up_steps, left, 1.0))
+
+    return share
+
+
+def _seed_of(seed: int, name: str, epoch: int) -> int:
+    """A number for the random generators, another one for each of the three, the same everywhere."""
+    return zlib.crc32(f"{seed}/{name}/{epoch}".encode())
+
+
+def _shares(batches: Sequence[list[DialogueRows]], accelerator: Accelerator) -> Sequence[list[DialogueRows]]:
+    """This process's batches: as many for each; the first are given twice where they are not even."""
+    count = accelerator.num_processes
+    even = math.ceil(len(batches) / count) * count
+    dealt = [batches[number % len(batches)] for number in range(even)]
+    return dealt[accelerator.process_index :: count]
+
+
+def _record(losses: LossBook, outlook: SplitOutlook, learning_rate: float) -> EpochRecord:
+    score = outlook.weighted_f1
+    if score is None:
+        raise TrainingError(
+            "the split that chooses the epoch has no utterance with a truth; give the corpus a dev split, or "
+            "use --select-on test, which inflates the score and is labelled so"
+        )
+    return EpochRecord(
+        epoch=losses.epoch,
+        losses=losses.means(),
+        learning_rate=learning_rate,
+        dev_loss=outlook.loss,
+        dev_w_f1=score,
+        kept_experts={m.value: share for m, share in outlook.kept_experts.items()},
+        modality_weights={m.value: weight for m, weight in outlook.modality_weights.items()},
+    )

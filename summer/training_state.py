@@ -1,0 +1,88 @@
+"""Where a training stands, on the disk: one folder an epoch, written aside and renamed; the last one is kept.
+
+accelerate writes weights, optimiser, schedule and random states; `progress.json` says how the training went
+and is the last file of a whole folder. The weights of the best epoch lie beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from safetensors.torch import load_file, save_file
+
+from summer.course import Course, EpochRecord, TrainingError
+from summer.durable import explained_disk_errors
+from summer.stages import Stage
+
+LOGGER = logging.getLogger(__name__)
+EPOCH, PROGRESS, BEST = "epoch", "progress.json", "best.safetensors"
+
+
+def save_progress(
+    accelerator: Accelerator, folder: Path, stage: Stage, course: Course, *, is_best: bool
+) -> None:
+    """Write where the training stands; a kill leaves the epoch before or this one.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
+    epoch = course.history[-1].epoch
+    aside = folder / f".{EPOCH}-{epoch}.tmp"
+    with explained_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_best and accelerator.is_main_process:
+            best_aside = folder / f".{BEST}.tmp"
+            save_file(_weights(stage), best_aside)
+            best_aside.replace(folder / BEST)
+        accelerator.save_state(str(aside))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            (aside / PROGRESS).write_text(json.dumps(asdict(course)), encoding="utf-8")
+            aside.rename(folder / f"{EPOCH}-{epoch}")
+            for old in _epochs(folder)[:-1]:
+                shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+
+
+def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
+    """Go on from the last epoch on the disk, or from nothing.
+
+    Raises:
+        TrainingError: it is damaged, or of another model.
+    """
+    for half_written in folder.glob(f".{EPOCH}-*.tmp"):
+        shutil.rmtree(half_written, ignore_errors=True)
+    found = _epochs(folder)
+    if not found:
+        return Course()
+    try:
+        progress: dict[str, Any] = json.loads((found[-1] / PROGRESS).read_text(encoding="utf-8"))
+        accelerator.load_state(str(found[-1]))
+        history = [EpochRecord(**record) for record in progress.pop("history")]
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{found[-1]} cannot be gone on from ({str(error).splitlines()[0]}); delete {folder} and train "
+            f"the {stage.name} again"
+        ) from error
+    LOGGER.info("%s: going on after epoch %d", stage.name, len(history))
+    return Course(history=history, **progress)
+
+
+def load_best(folder: Path, stage: Stage) -> None:
+    """Give the stage's model the weights of its best epoch."""
+    stage.model.load_state_dict(load_file(folder / BEST))
+
+
+def _weights(stage: Stage) -> dict[str, Any]:
+    return {name: value.detach().cpu().contiguous() for name, value in stage.model.state_dict().items()}
+
+
+def _epochs(folder: Path) -> list[Path]:
+    whole = [path for path in folder.glob(f"{EPOCH}-*") if (path / PROGRESS).is_file()]
+    return sorted(whole, key=lambda path: int(path.name.rpartition("-")[2]))
