@@ -16,6 +16,7 @@ from extraction.engines import Engine, InProcess, LocalProcesses, stop_workers_a
 from extraction.plan import Job, Shard
 from extraction.run import Report, extract
 from pipelines.console import INTERRUPTED, clean_stop
+from pipelines.extraction_recipe import ReductionRecipe
 from pipelines.extraction_report import (
     print_plan,
     print_report,
@@ -24,7 +25,7 @@ from pipelines.extraction_report import (
     tuning_lines,
 )
 from pipelines.extractors import Setting, build_extractor
-from pipelines.recipe import ReductionRecipe, load_recipe, recipe_of_dataset
+from pipelines.recipe import load_recipe, recipe_of_dataset
 from summer.corpus import LabelSet, Modality
 from summer.reduction import Method, fit_reducer
 from summer.store import Rows

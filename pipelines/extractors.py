@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from extraction import weights
 from extraction.corpora import Corpus
 from extraction.extractor import Extractor
-from pipelines.recipe import Recipe, TuningRecipe
+from pipelines.extraction_recipe import TuningRecipe
+from pipelines.recipe import Recipe
 from summer.corpus import Modality
 
 if TYPE_CHECKING:
