@@ -1,4 +1,4 @@
-# make demo: install, then extract all three modalities of the shipped demo corpus.
+# make demo: install, extract all three modalities of the shipped demo corpus, train teacher and student on them.
 # make test: install, then run the tests.      make check: format, lint, types.
 # make bench: the benchmarks of docs/performance.md.
 
@@ -6,11 +6,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 OUT ?= data/stores
+RUN ?= runs/demo
 
 .PHONY: demo test slow check bench lock install
 
 demo: install
 	$(BIN)/summer-extract --dataset demo --root data/demo --out $(OUT)
+	$(BIN)/summer-train --recipe demo --features $(OUT)/demo --out $(RUN) --overwrite
 
 test: install
 	$(BIN)/python -m pytest -m "not slow"

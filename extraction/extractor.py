@@ -46,7 +46,8 @@ class Clip:
 
     Args:
         audio, video: where its sound and its picture are (often the same file); None if the corpus has none.
-        remark: what the corpus' own list of problems says of this clip; it is kept with the row's reason.
+        remark: what the corpus' own list of problems says of this clip's media; kept with the row's reason,
+            but for text, which needs no media.
     """
 
     utterance: Utterance

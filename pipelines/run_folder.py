@@ -16,11 +16,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from summer.durable import write_aside
+from summer.durable import explained_disk_errors, write_aside
 
 RECORD = "run.json"
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "h5py")
-MUST_AGREE = ("settings", "stage", "teacher_run", "corpus", "protocol", "labels", "stores", "precision")
+MUST_AGREE = ("settings", "teacher_run", "corpus", "protocol", "labels", "stores", "precision")
 
 
 class RunError(ValueError):
@@ -35,12 +35,17 @@ def open_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: b
 
     Raises:
         RunError: the folder holds a run, and neither --resume nor --overwrite is given or its settings
-            differ.
+            differ; or it holds something else.
         DiskError: the folder cannot be written.
     """
     path = out / RECORD
+    if resume and overwrite:
+        raise RunError("--resume goes on with a run, --overwrite starts it anew; give one of them")
+    if path.is_file() and "settings" not in _recorded(path):
+        raise RunError(f"{path} is no record of a run; give another --out, or delete {out} yourself")
     if overwrite and path.is_file():
-        shutil.rmtree(out)
+        with explained_disk_errors(out):
+            shutil.rmtree(out)
     if path.is_file():
         if not resume:
             raise RunError(
@@ -48,9 +53,15 @@ def open_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: b
                 "--out"
             )
         _check_same(path, record)
-    elif out.is_dir() and any(out.iterdir()):
+    elif out.is_dir() and any(not _is_left_of_a_kill(entry) for entry in out.iterdir()):
         raise RunError(f"{out} is not empty and holds no run; give another --out")
     write_aside(path, json.dumps(record, indent=1, ensure_ascii=False).encode())
+
+
+def seeds_so_far(out: Path) -> list[int]:
+    """The seeds that a run was begun with; none where there is no run."""
+    path = out / RECORD
+    return list(_recorded(path).get("seeds", ())) if path.is_file() else []
 
 
 def seed_folder(out: Path, seed: int) -> Path:
@@ -96,12 +107,21 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def _check_same(path: Path, record: Mapping[str, Any]) -> None:
+def _recorded(path: Path) -> Mapping[str, Any]:
+    """What a record says, {} where it is none."""
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise RunError(f"{path} cannot be read ({error}); --overwrite starts the run anew") from error
-    ours, theirs = dict(_flat(record)), dict(_flat(before))
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_left_of_a_kill(entry: Path) -> bool:
+    return entry.name.startswith(f".{RECORD}.") and entry.name.endswith(".tmp")
+
+
+def _check_same(path: Path, record: Mapping[str, Any]) -> None:
+    ours, theirs = dict(_flat(record)), dict(_flat(_recorded(path)))
     for key in sorted(ours.keys() | theirs.keys()):
         if key.partition(".")[0] in MUST_AGREE and ours.get(key) != theirs.get(key):
             raise RunError(

@@ -17,7 +17,14 @@ from rich.console import Console
 
 from pipelines.console import INTERRUPTED, clean_stop
 from pipelines.recipe import load_recipe
-from pipelines.run_folder import RunError, open_run, origin_of_program, parse_seeds, seed_folder
+from pipelines.run_folder import (
+    RunError,
+    open_run,
+    origin_of_program,
+    parse_seeds,
+    seed_folder,
+    seeds_so_far,
+)
 from pipelines.training_report import (
     print_opening,
     print_run,
@@ -81,13 +88,15 @@ def carry_out(order: TrainingOrder) -> int:
         ValueError: anything that the user can mend; the message says how.
     """
     console = Console(soft_wrap=True)
-    seeds, settings = parse_seeds(order.seeds), _settings(order)
+    seeds, settings = _seeds(order), _settings(order)
     accelerator = partial(Accelerator, cpu=_is_cpu(order.device), mixed_precision=_precision(order.precision))
     material = prepare(read_conversations(_store_paths(order)), settings.model)
     record = _record(order, settings, material, seeds)
+    _check_teachers(order, seeds)
     if accelerator().is_main_process:
         open_run(order.out, record, resume=order.resume, overwrite=order.overwrite)
         print_opening(console, material, order.out)
+    accelerator().wait_for_everyone()
     started = time.monotonic()
     with clean_stop(lambda: None) as should_stop:
         for seed in seeds:
@@ -109,7 +118,8 @@ def carry_out(order: TrainingOrder) -> int:
 def _one_seed(order: TrainingOrder, material: Material, settings: Settings, place: Workplace) -> None:
     """Train what is not finished; look at dev and, once, at test."""
     path = place.folder / "predictions.csv"
-    if path.is_file():
+    wanted = {"teacher"} if order.stage == "teacher" else {"teacher", "student"}
+    if path.is_file() and wanted <= {one.stage for one in read_predictions(path)[0]}:
         return
     trained = [_teacher(order, material, settings, place)]
     if order.stage != "teacher":
@@ -122,13 +132,6 @@ def _one_seed(order: TrainingOrder, material: Material, settings: Settings, plac
 def _teacher(order: TrainingOrder, material: Material, settings: Settings, place: Workplace) -> TrainedModel:
     if order.teacher is not None:
         place = replace(place, folder=seed_folder(order.teacher, place.seed))
-    if order.teacher is not None or order.stage == "student":
-        path = place.folder / "teacher.safetensors"
-        if not path.is_file():
-            raise CheckpointError(
-                f"there is no finished teacher at {path}; train it with --stage teacher, or give its run "
-                "with --teacher"
-            )
     return obtain_teacher(material, settings, place)
 
 
@@ -169,6 +172,27 @@ def _write_results(out: Path, record: Mapping[str, Any], seeds: Sequence[int], l
     ]
     write_aside(out / "table.md", "\n".join(tables).encode())
     write_figures(out, predictions, labels, seeds)
+
+
+def _seeds(order: TrainingOrder) -> list[int]:
+    """Those asked for; with --resume also those that the run was begun with."""
+    return sorted({*parse_seeds(order.seeds), *(seeds_so_far(order.out) if order.resume else ())})
+
+
+def _check_teachers(order: TrainingOrder, seeds: Sequence[int]) -> None:
+    """See that each seed's teacher is there, where none is to be trained, before anything is overwritten."""
+    if order.teacher is None and order.stage != "student":
+        return
+    run = order.teacher or order.out
+    if order.overwrite and run.resolve() == order.out.resolve():
+        raise RunError(f"--overwrite deletes {run} and the teachers that this command needs; leave it out")
+    for seed in seeds:
+        path = seed_folder(run, seed) / "teacher.safetensors"
+        if not path.is_file():
+            raise CheckpointError(
+                f"there is no finished teacher at {path}; train it with --stage teacher, or give its run "
+                "with --teacher"
+            )
 
 
 def _settings(order: TrainingOrder) -> Settings:

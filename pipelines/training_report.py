@@ -69,8 +69,10 @@ def training_display(
 
 
 def print_run(console: Console, out: Path) -> None:
-    """Print the table of the run, and where everything is."""
-    report_run(out, None, Split.TEST)
+    """Print the table of the run on test, on dev where test has no truth, and where everything is."""
+    scored = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    has_test = any(Split.TEST.value in scored.get(stage, {}) for stage in STAGES)
+    report_run(out, None, Split.TEST if has_test else Split.DEV)
     console.print(f"table.md, results.json, predictions.csv, figures and models: {out}", highlight=False)
 
 

@@ -8,8 +8,8 @@ Paper: section 3.4, equations 3 to 5.
     M      = sum_e G[e] E[e]                                 (5)
 
 mu and sigma run over every gate logit of the usable utterances of one dialogue: over the experts of one
-utterance no value of five or fewer can lie beyond two sigma. g is Gumbel noise, -log(-log R), drawn in training
-only; tau is learned and positive.
+utterance no value of five or fewer can lie beyond two sigma. g is Gumbel noise, -log(-log R), drawn in
+training only; tau is learned and positive.
 
 Dimensions: batch dialogues, seq utterances, expert experts, width of the model.
 

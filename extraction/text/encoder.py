@@ -148,12 +148,12 @@ def summary(
 
 def _outcome(clip: Clip, entry: TextInput | None, vector: NDArray[np.float32] | None) -> Outcome:
     if entry is None:
-        return Outcome(status=Status.MISSING, reason=clip.with_remark("no words"))
+        return Outcome(status=Status.MISSING, reason="no words")
     words = entry.words[1] - entry.words[0]
     cut = f"the last {entry.cut_tokens} of {words + entry.cut_tokens} tokens do not fit the window: cut"
     return Outcome(
         status=Status.OK,
-        reason=clip.with_remark(cut if entry.cut_tokens else ""),
+        reason=cut if entry.cut_tokens else "",
         vector=vector,
         columns={"tokens": len(entry.ids), "cut_tokens": entry.cut_tokens},
     )
