@@ -91,11 +91,13 @@ def save_model(path: Path, trained: TrainedModel) -> None:
     for modality, scale in trained.standardisations.items():
         tensors[f"centre.{modality}"] = torch.from_numpy(scale.centre)
         tensors[f"spread.{modality}"] = torch.from_numpy(scale.spread)
-    write_aside(path, save(tensors, metadata={METADATA: json.dumps(header, sort_keys=True)}))
+    write_aside(
+        path, save(tensors, metadata={METADATA: json.dumps(header)})
+    )  # in their order: it is that of the modalities
 
 
 def load_model(path: Path) -> TrainedModel:
-    """Read what `save_model` wrote; modules are in evaluation mode.
+    """Read what `save_model` wrote; modules are frozen, in evaluation mode.
 
     Raises:
         CheckpointError: the file is absent, truncated, no model of this project, or of another version.
@@ -106,14 +108,29 @@ def load_model(path: Path) -> TrainedModel:
         with safe_open(path, framework="pt") as file:
             header = json.loads((file.metadata() or {})[METADATA])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        version = header["format"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+    if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} cannot be read as a trained model ({error}); delete it and train again"
-        ) from error
-    if header["format"] != FORMAT_VERSION:
-        raise CheckpointError(
-            f"{path} has format {header['format']}, this program reads {FORMAT_VERSION}; train again"
+            f"{path} has format {version}, this program reads {FORMAT_VERSION}; train again"
         )
+    try:
+        return _rebuilt(header, tensors, path)
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"{path} cannot be read as a trained model ({type(error).__name__}: {error}); delete it "
+        "and train again"
+    )
+
+
+def _rebuilt(header: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> TrainedModel:
     teacher_sizes = _sizes_from_json(header["teacher"])
     student_sizes = None if header["student"] is None else _sizes_from_json(header["student"])
     return TrainedModel(
@@ -151,7 +168,7 @@ def _filled(module: ModuleT, prefix: str, tensors: Mapping[str, Tensor], path: P
             f"{path}: its weights are not those of its sizes ({str(error).splitlines()[-1].strip()}); "
             "train again"
         ) from error
-    return module.eval()
+    return module.eval().requires_grad_(False)
 
 
 def _standardisations(tensors: Mapping[str, Tensor]) -> dict[Modality, Standardisation]:

@@ -101,19 +101,15 @@ def mean_of_counted(
 
 
 class InteractiveDistillation(nn.Module):
-    """The four losses of the student; the frozen teacher's classifier is borrowed, never trained.
+    """The four losses of the student.
 
     Args:
-        classifier: of the teacher.
         weights: kappa and epsilon.
         class_weights: (cls,) or None.
     """
 
-    def __init__(
-        self, *, classifier: nn.Linear, weights: LossWeights, class_weights: Float[Tensor, " cls"] | None
-    ) -> None:
+    def __init__(self, *, weights: LossWeights, class_weights: Float[Tensor, " cls"] | None) -> None:
         super().__init__()
-        self.classifier = classifier
         self.weights = weights
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", class_weights, persistent=False)
@@ -121,6 +117,7 @@ class InteractiveDistillation(nn.Module):
     def forward(
         self,
         *,
+        classifier: nn.Linear,
         logits: Float[Tensor, "batch seq cls"],
         branches: Mapping[Modality, Float[Tensor, "batch seq width"]],
         usable: Mapping[Modality, Bool[Tensor, "batch seq"]],
@@ -131,6 +128,7 @@ class InteractiveDistillation(nn.Module):
         """Each term by name, and their weighted sum as `total`.
 
         Args:
+            classifier: the frozen teacher's.
             logits: of the student's own classifier.
             branches: H_m of each modality, with `usable` where it has a vector.
         """
@@ -139,11 +137,11 @@ class InteractiveDistillation(nn.Module):
         truths = labels.repeat(len(branches), 1)
         taught = teacher_features.repeat(len(branches), 1, 1)
         both = there & teacher_usable.repeat(len(branches), 1)
-        through_teacher = self.classifier(features)
+        through_teacher = classifier(features)
         anything = torch.stack(list(usable.values())).any(dim=0)
         kappa, class_weights = self.weights, self.class_weights
         terms = {
-            "cross": cross_loss(through_teacher, self.classifier(taught), both),
+            "cross": cross_loss(through_teacher, classifier(taught), both),
             "align": align_loss(through_teacher, truths, there, class_weights),
             "inner": inner_loss(features, taught, both),
             "smooth": smooth_loss(

@@ -29,7 +29,7 @@ def write_aside(path: Path, content: bytes) -> None:
             aside.write_bytes(content)
             replace_durably(aside, path)
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             aside.unlink()
 
 

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from summer.checkpoints import CheckpointError, Origin, TrainedModel, load_model, save_model
+from summer.checkpoints import Origin, TrainedModel, load_model, save_model
+from summer.compatibility import check_features, check_teacher
 from summer.conversation_batches import ConversationDealer
 from summer.conversations import Conversations, fit_standardisations, standardise
 from summer.corpus import Modality, Split
@@ -117,6 +118,7 @@ def obtain_teacher(material: Material, settings: Settings, place: Workplace) -> 
 
     Raises:
         TrainingError: its modality is not there, or training cannot go on.
+        CheckpointError: a finished one was made of other features, or otherwise than this run would.
     """
     modality = settings.model.teacher
     if modality not in material.conversations.features:
@@ -126,7 +128,9 @@ def obtain_teacher(material: Material, settings: Settings, place: Workplace) -> 
         )
     path = place.folder / "teacher.safetensors"
     if path.is_file():
-        return _fitting(load_model(path), path, material)
+        found = _read_finished(path, material)
+        check_teacher(found, path, settings.model, material.identities)
+        return found
     sizes = _sizes(material, settings.model, (modality,))
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
@@ -137,7 +141,7 @@ def obtain_teacher(material: Material, settings: Settings, place: Workplace) -> 
         )
         course = _train(stage, material, settings.teacher, place)
     trained = TrainedModel(
-        teacher=stage.model.eval(),
+        teacher=stage.model.eval().requires_grad_(False),
         teacher_sizes=sizes,
         student=None,
         student_sizes=None,
@@ -146,7 +150,7 @@ def obtain_teacher(material: Material, settings: Settings, place: Workplace) -> 
         standardisations={modality: material.standardisations[modality]},
         origin=_origin(material, settings, place, course, settings.teacher),
     )
-    return _finished(trained, path, course)
+    return _finished(trained, path, course, place.accelerator())
 
 
 def obtain_student(
@@ -156,10 +160,11 @@ def obtain_student(
 
     Raises:
         TrainingError: none of its modalities is there, or training cannot go on.
+        CheckpointError: a finished one was made of other features.
     """
     path = place.folder / "student.safetensors"
     if path.is_file():
-        return _fitting(load_model(path), path, material)
+        return _read_finished(path, material)
     present = tuple(m for m in settings.model.student if m in material.conversations.features)
     if not present:
         raise TrainingError(
@@ -178,12 +183,12 @@ def obtain_student(
         course = _train(stage, material, settings.student, place)
     trained = replace(
         teacher,
-        student=stage.model.eval(),
+        student=stage.model.eval().requires_grad_(False),
         student_sizes=sizes,
         standardisations=dict(material.standardisations),
         origin=_origin(material, settings, place, course, settings.student),
     )
-    return _finished(trained, path, course)
+    return _finished(trained, path, course, place.accelerator())
 
 
 def stage_of(trained: TrainedModel, settings: Settings) -> Stage:
@@ -235,13 +240,28 @@ def _train(stage: Stage, material: Material, options: TrainingOptions, place: Wo
     )
 
 
-def _finished(trained: TrainedModel, path: Path, course: Course) -> TrainedModel:
+def _finished(trained: TrainedModel, path: Path, course: Course, accelerator: Accelerator) -> TrainedModel:
     """Keep the model and its history; what was needed to go on is needed no more."""
-    history = json.dumps([asdict(record) for record in course.history], indent=1)
-    write_aside(path.with_name(f"{path.stem}-history.json"), history.encode())
-    save_model(path, trained)
-    shutil.rmtree(path.with_name(f"{path.stem}-progress"), ignore_errors=True)
+    accelerator.wait_for_everyone()  # another process may still read its best weights
+    if accelerator.is_main_process:
+        history = json.dumps([asdict(record) for record in course.history], indent=1)
+        write_aside(path.with_name(f"{path.stem}-history.json"), history.encode())
+        save_model(path, trained)
+        _forget_progress(path)
+    accelerator.wait_for_everyone()
     return trained
+
+
+def _read_finished(path: Path, material: Material) -> TrainedModel:
+    """A finished model that fits; what a kill left of its training goes."""
+    trained = load_model(path)
+    check_features(trained, path, material.conversations)
+    _forget_progress(path)
+    return trained
+
+
+def _forget_progress(path: Path) -> None:
+    shutil.rmtree(path.with_name(f"{path.stem}-progress"), ignore_errors=True)
 
 
 def _sizes(material: Material, options: ModelOptions, modalities: tuple[Modality, ...]) -> ModelSizes:
@@ -281,24 +301,6 @@ def _origin(
         epoch=course.best_epoch,
         dev_w_f1=course.best_w_f1,
     )
-
-
-def _fitting(trained: TrainedModel, path: Path, material: Material) -> TrainedModel:
-    """Check that a finished model was trained on these very features."""
-    conversations, origin = material.conversations, trained.origin
-    if trained.labels != conversations.labels or origin.protocol != conversations.protocol:
-        raise CheckpointError(
-            f"{path} was trained for protocol {origin.protocol} ({', '.join(trained.labels.names)}), "
-            f"the stores are of {conversations.protocol} ({', '.join(conversations.labels.names)}); "
-            "train a new one"
-        )
-    for modality, fingerprint in conversations.fingerprints.items():
-        if origin.fingerprints.get(modality, fingerprint) != fingerprint:
-            raise CheckpointError(
-                f"{path} was trained on {modality} features {origin.fingerprints[modality][:16]}..., the "
-                f"store has {fingerprint[:16]}...; give the store that it was trained on, or train a new one"
-            )
-    return trained
 
 
 def _check_lengths(dealer: ConversationDealer, options: ModelOptions) -> None:

@@ -82,10 +82,11 @@ class TrainingOptions:
         for name in ("batch_dialogues", "most_epochs", "patience_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
-        if self.learning_rate <= 0 or self.largest_gradient_norm <= 0 or self.weight_decay < 0:
+        above_0 = (self.learning_rate, self.largest_gradient_norm)
+        if not (all(0 < value < math.inf for value in above_0) and 0 <= self.weight_decay < math.inf):
             raise ValueError(
                 f"learning_rate {self.learning_rate}, largest_gradient_norm {self.largest_gradient_norm}, "
-                f"weight_decay {self.weight_decay}; give the first two above 0, the last 0 or more"
+                f"weight_decay {self.weight_decay}; give finite numbers, two above 0, the last 0 or more"
             )
         if not 0 <= self.warmup_share < 1:
             raise ValueError(f"warmup_share is {self.warmup_share}; give a share in [0, 1)")

@@ -7,7 +7,7 @@ classifier sees zeros and says what is likely before anything is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,8 +32,9 @@ class SplitOutlook:
         probabilities: (rows, cls).
         features: (rows, width) last hidden states.
         loss: mean of the stage's whole loss over batches.
-        kept_experts: share of (utterance, expert) pairs kept, by modality.
-        modality_weights: mean g of equation 6 over utterances with any modality; empty for a teacher.
+        kept_experts: share of (utterance, expert) pairs kept, by modality that some utterance has.
+        modality_weights: mean g of equation 6 over utterances with any modality; empty for a teacher, or
+            where no utterance has any.
     """
 
     rows: NDArray[np.int64]
@@ -86,13 +87,20 @@ def look_at(
         probabilities=joined["probabilities"][order],
         features=joined["features"][order],
         loss=float(torch.stack(losses).mean()),
-        kept_experts={m: float(torch.cat(parts).float().mean()) for m, parts in kept.items()},
+        kept_experts=_mean_kept({modality: torch.cat(parts) for modality, parts in kept.items()}),
         modality_weights=_mean_weights(stage, joined.get("modality_weights")),
     )
+
+
+def _mean_kept(kept: Mapping[Modality, torch.Tensor]) -> dict[Modality, float]:
+    return {modality: float(pairs.float().mean()) for modality, pairs in kept.items() if pairs.numel()}
 
 
 def _mean_weights(stage: Stage, weights: NDArray[np.float32] | None) -> dict[Modality, float]:
     if weights is None:
         return {}
-    means = weights[weights.sum(axis=1) > 0].mean(axis=0)
+    weighed = weights[weights.sum(axis=1) > 0]
+    if not len(weighed):
+        return {}
+    means = weighed.mean(axis=0)
     return {modality: float(mean) for modality, mean in zip(stage.modalities, means, strict=True)}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
@@ -98,16 +98,14 @@ class StudentStage(nn.Module):
         self.model = student
         self.teacher = teacher.requires_grad_(False)
         self.guidance = guidance
-        self.distillation = InteractiveDistillation(
-            classifier=teacher.classifier, weights=weights, class_weights=class_weights
-        )
+        self.distillation = InteractiveDistillation(weights=weights, class_weights=class_weights)
 
     @property
     def modalities(self) -> tuple[Modality, ...]:
         """The modalities it reads."""
         return self.model.modalities
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> StudentStage:
         """Switch the student; the teacher's dropout and noise stay off."""
         super().train(mode)
         self.teacher.eval()
@@ -119,6 +117,7 @@ class StudentStage(nn.Module):
             taught: TeacherOutput = self.teacher(batch)
         output: StudentOutput = self.model(batch, None if self.guidance == "never" else taught.guidance)
         losses: dict[str, Tensor] = self.distillation(
+            classifier=self.teacher.classifier,
             logits=output.logits,
             branches=output.branches,
             usable={modality: batch.usable[modality] for modality in output.branches},
@@ -153,8 +152,8 @@ def weights_of_classes(
     """
     if weighting == "none":
         return None
-    counts = np.maximum(np.bincount(truths, minlength=classes), 1)
-    rarity = (counts.sum() / counts) ** (0.5 if weighting == "root" else 1.0)
+    counts = np.bincount(truths, minlength=classes)
+    rarity = (counts.sum() / np.maximum(counts, 1)) ** (0.5 if weighting == "root" else 1.0)
     return torch.tensor(rarity / (rarity * counts).sum() * counts.sum(), dtype=torch.float32)
 
 

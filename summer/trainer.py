@@ -53,7 +53,7 @@ def train(
     wrapped, optimizer = accelerator.prepare(stage, adam)
     accelerator.register_for_checkpointing(schedule)
     course = load_progress(accelerator, folder, stage)
-    chosen_by = dealer.deal(options.select_on, size=options.batch_dialogues, generator=None)
+    chosen_by = _batches_to_choose_by(dealer, options)
     for epoch in range(len(course.history) + 1, options.most_epochs + 1):
         if course.is_patience_spent(options.patience_epochs):
             break
@@ -82,6 +82,17 @@ def train(
         watch.on_epoch(stage.name, record)
     load_best(folder, stage)
     return course
+
+
+def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) -> list[list[DialogueRows]]:
+    split = options.select_on
+    batches = dealer.deal(split, size=options.batch_dialogues, generator=None)
+    if not any(u.label for batch in batches for located in batch for u in located.dialogue.utterances):
+        other = "choose on dev"
+        if split is Split.DEV:
+            other = "give the corpus a dev split, or take --select-on test, which inflates the score"
+        raise TrainingError(f"{split} is to choose the epoch and has no utterance with a truth; {other}")
+    return batches
 
 
 def _warm_up_and_decay(
@@ -113,15 +124,16 @@ def _shares(batches: Sequence[list[DialogueRows]], accelerator: Accelerator) -> 
 
 
 def _record(losses: LossBook, outlook: SplitOutlook, learning_rate: float) -> EpochRecord:
-    score = outlook.weighted_f1
-    if score is None:
+    means, score = losses.means(), outlook.weighted_f1
+    if score is None or not math.isfinite(outlook.loss):
         raise TrainingError(
-            "the split that chooses the epoch has no utterance with a truth; give the corpus a dev split, or "
-            "use --select-on test, which inflates the score and is labelled so"
+            f"{losses.stage}, epoch {losses.epoch}: after it the loss on the split that chooses the epoch is "
+            f"{outlook.loss}; the learning rate is likely too high: lower it "
+            f"(-o {losses.stage}.learning_rate=...)"
         )
     return EpochRecord(
         epoch=losses.epoch,
-        losses=losses.means(),
+        losses=means,
         learning_rate=learning_rate,
         dev_loss=outlook.loss,
         dev_w_f1=score,

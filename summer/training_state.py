@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from summer.course import Course, EpochRecord, TrainingError
@@ -21,6 +23,10 @@ from summer.durable import explained_disk_errors
 from summer.stages import Stage
 
 LOGGER = logging.getLogger(__name__)
+DAMAGE = (
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError),
+    *(SafetensorError, pickle.UnpicklingError),
+)
 EPOCH, PROGRESS, BEST = "epoch", "progress.json", "best.safetensors"
 
 
@@ -65,7 +71,7 @@ def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Cours
         progress: dict[str, Any] = json.loads((found[-1] / PROGRESS).read_text(encoding="utf-8"))
         accelerator.load_state(str(found[-1]))
         history = [EpochRecord(**record) for record in progress.pop("history")]
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except DAMAGE as error:
         raise TrainingError(
             f"{found[-1]} cannot be gone on from ({str(error).splitlines()[0]}); delete {folder} and train "
             f"the {stage.name} again"

@@ -81,8 +81,9 @@ def pair(**changes: Any) -> tuple[Teacher, Student]:
 def student_loss(
     teacher: Teacher, taught: TeacherOutput, output: StudentOutput, batch: ConversationBatch
 ) -> Tensor:
-    loss = InteractiveDistillation(classifier=teacher.classifier, weights=KAPPAS, class_weights=None)
+    loss = InteractiveDistillation(weights=KAPPAS, class_weights=None)
     terms = loss(
+        classifier=teacher.classifier,
         logits=output.logits,
         branches=output.branches,
         usable=batch.usable,
