@@ -27,7 +27,6 @@ from collections.abc import Mapping
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from summer.batches import UNKNOWN_LABEL
 from summer.corpus import Modality
@@ -81,7 +80,8 @@ def smooth_loss(
     """
     classes = logits.shape[-1]
     known = counted & (labels != UNKNOWN_LABEL)
-    truths = F.one_hot(labels.masked_fill(~known, 0).long(), classes).to(logits.dtype)
+    every = torch.arange(classes, device=labels.device)
+    truths = (labels.unsqueeze(-1) == every).to(logits.dtype)  # one-hot; F.one_hot would read the labels back
     rest = (1 - epsilon) / max(1, classes - 1)
     delta = truths * epsilon + (1 - truths) * rest
     surprise = -(delta * logits.log_softmax(dim=-1)).sum(dim=-1)  # (14)
