@@ -27,7 +27,11 @@ def command_errors() -> Iterator[None]:
     except BrokenPipeError as error:
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo("stopped at once; finished rows are kept, the same command goes on from there", err=True)
+        typer.echo(
+            "stopped at once; what is finished is kept: the same command goes on from there (summer-train: "
+            "with --resume)",
+            err=True,
+        )
         raise typer.Exit(INTERRUPTED) from error
 
 

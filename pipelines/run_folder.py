@@ -19,6 +19,7 @@ from typing import Any
 from summer.durable import explained_disk_errors, write_aside
 
 RECORD = "run.json"
+MOST_SEEDS = 1000
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "h5py")
 MUST_AGREE = ("settings", "teacher_run", "corpus", "protocol", "labels", "stores", "precision")
 
@@ -86,13 +87,13 @@ def parse_seeds(text: str) -> list[int]:
     try:
         return sorted({seed for part in text.split(",") for seed in _range(part)})
     except ValueError as error:
-        raise RunError(f"seeds {text!r}: write them as 0-4 or 0,3") from error
+        raise RunError(f"seeds {text!r}: write them as 0-4 or 0,3, {MOST_SEEDS} at most") from error
 
 
 def _range(part: str) -> Sequence[int]:
     first, dash, last = part.strip().partition("-")
     seeds = range(int(first), int(last if dash else first) + 1)
-    if not seeds:
+    if not 0 < len(seeds) <= MOST_SEEDS:
         raise ValueError(part)
     return seeds
 

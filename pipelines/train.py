@@ -71,3 +71,7 @@ def train(
 def main() -> None:
     """Entry point of the console script."""
     app()
+
+
+if __name__ == "__main__":  # accelerate launch -m pipelines.train
+    main()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,21 +24,18 @@ from pipelines.run_folder import (
     seed_folder,
     seeds_so_far,
 )
+from pipelines.run_results import write_results
 from pipelines.training_report import (
     print_opening,
     print_run,
     training_display,
-    write_figures,
     write_projection,
 )
 from summer.checkpoints import CheckpointError, TrainedModel
 from summer.conversations import read_conversations
-from summer.corpus import LabelSet, Modality, Split
+from summer.corpus import Modality, Split
 from summer.course import Stopped
-from summer.durable import write_aside
 from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
-from summer.evaluation.scores import results
-from summer.evaluation.tables import paper_table
 from summer.experiment import (
     SCORED_SPLITS,
     Material,
@@ -109,7 +105,7 @@ def carry_out(order: TrainingOrder) -> int:
                     console.print(f"stopped; {order.out} goes on with --resume", highlight=False)
                     return INTERRUPTED
     if accelerator().is_main_process:
-        _write_results(order.out, record, seeds, material.conversations.labels)
+        write_results(order.out, record, seeds, material.conversations.labels)
         print_run(console, order.out)
         console.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
     return 0
@@ -154,24 +150,6 @@ def _predicted(
         if order.projection and split is Split.TEST and accelerator.is_main_process:
             write_projection(place.folder / f"projection-{stage.name}.png", material, outlook)
     return found
-
-
-def _write_results(out: Path, record: Mapping[str, Any], seeds: Sequence[int], labels: LabelSet) -> None:
-    """Write predictions, results, table and figures of all seeds of the run."""
-    predictions = [
-        one for seed in seeds for one in read_predictions(seed_folder(out, seed) / "predictions.csv")[0]
-    ]
-    selected_on = Split(record["selected_on"])
-    write_predictions(out / "predictions.csv", predictions, labels)
-    summary = {**record, **results(predictions, labels)}
-    write_aside(out / "results.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
-    tables = [
-        f"## {split}\n\n{paper_table(predictions, labels, split=split, selected_on=selected_on).markdown()}"
-        for split in SCORED_SPLITS
-        if any(one.split is split and (one.truths >= 0).any() for one in predictions)
-    ]
-    write_aside(out / "table.md", "\n".join(tables).encode())
-    write_figures(out, predictions, labels, seeds)
 
 
 def _seeds(order: TrainingOrder) -> list[int]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -15,12 +14,10 @@ from rich.progress import Progress as Bar
 from torch.utils.tensorboard import SummaryWriter
 
 from pipelines.evaluation_report import report_run
-from pipelines.run_folder import seed_folder
-from summer.corpus import LabelSet, Split
+from summer.corpus import Split
 from summer.course import EpochRecord, Watch
-from summer.evaluation.figures import draw_confusion, draw_curves, draw_projection
-from summer.evaluation.predictions import STAGES, Predictions
-from summer.evaluation.scores import seeds_of
+from summer.evaluation.figures import draw_projection
+from summer.evaluation.predictions import STAGES
 from summer.experiment import Material
 from summer.prediction import SplitOutlook
 
@@ -74,23 +71,6 @@ def print_run(console: Console, out: Path) -> None:
     has_test = any(Split.TEST.value in scored.get(stage, {}) for stage in STAGES)
     report_run(out, None, Split.TEST if has_test else Split.DEV)
     console.print(f"table.md, results.json, predictions.csv, figures and models: {out}", highlight=False)
-
-
-def write_figures(
-    out: Path, predictions: Sequence[Predictions], labels: LabelSet, seeds: Sequence[int]
-) -> None:
-    """Draw the confusion of each stage on test, and the curves of training."""
-    for stage in STAGES:
-        found = seeds_of(predictions, stage, Split.TEST)
-        if found and (found[0].truths >= 0).any():
-            draw_confusion(out / f"confusion-{stage}.png", found, labels, title=f"{stage}, test")
-    histories: dict[str, list[list[dict[str, Any]]]] = {}
-    for stage in STAGES:
-        paths = [seed_folder(out, seed) / f"{stage}-history.json" for seed in seeds]
-        found_histories = [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
-        if found_histories:
-            histories[stage] = found_histories
-    draw_curves(out / "curves.png", histories)
 
 
 def write_projection(path: Path, material: Material, outlook: SplitOutlook) -> None:

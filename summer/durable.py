@@ -60,7 +60,7 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
         for number, remedy in REMEDIES.items():
             if getattr(error, "errno", None) == number or f"errno = {number}," in str(error):
                 raise DiskError(
-                    f"cannot write {path}: {remedy} and run the same command again: finished rows are kept"
+                    f"cannot write {path}: {remedy} and run the same command again: what is finished is kept"
                 ) from error
         raise
 
@@ -77,5 +77,5 @@ def check_free_space(path: Path, *, needed_bytes: int) -> None:
         raise DiskError(
             f"cannot write {path}: it needs up to {needed_bytes // BYTES_PER_MIB} MiB and {folder} has "
             f"{free_bytes // BYTES_PER_MIB} MiB free; free some space and run the same command again: "
-            "finished rows are kept"
+            "what is finished is kept"
         )

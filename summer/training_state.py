@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from summer.course import Course, EpochRecord, TrainingError
-from summer.durable import explained_disk_errors
+from summer.durable import check_free_space, explained_disk_errors
 from summer.stages import Stage
 
 LOGGER = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ DAMAGE = (
     *(OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError),
     *(SafetensorError, pickle.UnpicklingError),
 )
+STATES_OF_A_PARAMETER = 4  # itself, the best so far, and two moments of Adam; float32 each
 EPOCH, PROGRESS, BEST = "epoch", "progress.json", "best.safetensors"
 
 
@@ -40,6 +41,8 @@ def save_progress(
     """
     epoch = course.history[-1].epoch
     aside = folder / f".{EPOCH}-{epoch}.tmp"
+    parameters = sum(parameter.numel() for parameter in stage.parameters())
+    check_free_space(aside, needed_bytes=4 * parameters * STATES_OF_A_PARAMETER)
     with explained_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if is_best and accelerator.is_main_process:
@@ -72,9 +75,9 @@ def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Cours
         accelerator.load_state(str(found[-1]))
         history = [EpochRecord(**record) for record in progress.pop("history")]
     except DAMAGE as error:
+        cause = (str(error) or type(error).__name__).splitlines()[0]
         raise TrainingError(
-            f"{found[-1]} cannot be gone on from ({str(error).splitlines()[0]}); delete {folder} and train "
-            f"the {stage.name} again"
+            f"{found[-1]} cannot be gone on from ({cause}); delete {folder} and train the {stage.name} again"
         ) from error
     LOGGER.info("%s: going on after epoch %d", stage.name, len(history))
     return Course(history=history, **progress)

@@ -62,7 +62,17 @@ def test_libraries_do_not_print(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["summer.store", "summer.corpus", "extraction.media", "pipelines.extract", "pipelines.data"]
+    "module",
+    [
+        "summer.store",
+        "summer.corpus",
+        "summer.options",
+        "extraction.media",
+        "pipelines.extract",
+        "pipelines.data",
+        "pipelines.train",
+        "pipelines.evaluate",
+    ],
 )
 def test_a_light_module_does_not_load_torch(module: str) -> None:
     program = (

@@ -8,7 +8,7 @@ from datetime import date
 from importlib import import_module
 from importlib.metadata import version
 
-BENCHMARKS = ("startup", "audio", "text", "video", "memory")
+BENCHMARKS = ("startup", "audio", "text", "video", "memory", "reading", "training")
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.recipe import RecipeError, load_recipe, recipe_of_dataset, shipped_recipes
+from summer.corpus import Modality, Split
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -72,3 +73,59 @@ def test_an_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
 def test_a_manifest_takes_the_recipe_for_manifests() -> None:
     assert recipe_of_dataset("meld") == "meld"
     assert recipe_of_dataset("some/where/manifest.csv") == "manifest"
+
+
+@pytest.mark.parametrize("name", ["meld", "iemocap"])
+def test_the_papers_recipes_have_the_papers_model(name: str) -> None:
+    recipe = load_recipe(name)
+    assert (recipe.model.heads, recipe.model.layers) == (4, 6)
+    assert recipe.model.routing == "sparse"
+    assert recipe.model.fusion == "guided"
+    assert recipe.teacher.select_on is recipe.student.select_on is Split.DEV
+
+
+def test_overrides_reach_model_stages_and_distillation() -> None:
+    recipe = load_recipe(
+        "demo",
+        [
+            "model.teacher=audio",
+            'model.student=["text", "video"]',
+            "teacher.learning_rate=1e-4",
+            "student.select_on=test",
+            "distillation.epsilon=1",
+        ],
+    )
+    assert recipe.model.teacher is Modality.AUDIO
+    assert recipe.model.student == (Modality.TEXT, Modality.VIDEO)
+    assert recipe.teacher.learning_rate == 1e-4
+    assert recipe.student.learning_rate == load_recipe("demo").student.learning_rate
+    assert recipe.student.select_on is Split.TEST
+    assert recipe.distillation.epsilon == 1.0
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("model.widht=8", "unknown key 'model.widht', did you mean 'model.width'"),
+        ("techer.learning_rate=1", "unknown key 'techer', did you mean 'teacher'"),
+        ("model.width=0", "recipe demo: model.* width is 0; give at least 1"),
+        ("model.width=10", "model.* width is 10; give an even multiple of the 4 heads"),
+        ("model.fusion=soft", "model.fusion = 'soft'"),
+        ('model.student=["text", "text"]', "give each modality once"),
+        ("student.learning_rate=-1", "student.* learning_rate -1.0"),
+        ("student.learning_rate=inf", "student.* learning_rate inf"),
+        ("student.warmup_share=1", "student.* warmup_share is 1.0"),
+        ("student.class_weights=heavy", "student.class_weights = 'heavy'"),
+        ("distillation.epsilon=0", "distillation.* epsilon is 0.0"),
+        ("distillation.cross=-1", "distillation.* loss weights"),
+        ("distillation.cross=nan", "distillation.* loss weights"),
+        ("model=3", "recipe demo: model = 3"),
+    ],
+)
+def test_a_wrong_number_of_a_training_is_named_with_its_remedy_in_one_line(
+    override: str, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        load_recipe("demo", [override])
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300

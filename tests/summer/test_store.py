@@ -164,7 +164,7 @@ def test_a_full_disk_is_explained_and_leaves_nothing_behind(
         raise OSError(errno.ENOSPC, f"No space left on device for {len(content)} bytes")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(DiskError, match="disk is full; free some space.*finished rows are kept"):
+    with pytest.raises(DiskError, match="disk is full; free some space.*what is finished is kept"):
         write_part(tmp_path / "part.h5", header(), rows(), vectors(rows()))
     assert list(tmp_path.iterdir()) == []
 

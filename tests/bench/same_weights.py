@@ -1,0 +1,53 @@
+"""Our student and the straightforward one of the benchmark, with the same weights."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+import torch
+from torch import nn
+
+from summer.model import ModelSizes, build_student, build_teacher
+from summer.options import LossWeights
+from summer.stages import StudentStage
+from tests.bench.straightforward import Straightforward
+
+Side = Literal["ours", "straightforward"]
+RENAMED = (  # ours, and what it is called there; in this order
+    (r"\.experts\.(\d+)\.forwards\.(\w+)$", r".experts.\1.\2"),
+    (r"\.experts\.(\d+)\.backwards\.(\w+)$", r".experts.\1.\2_reverse"),
+    (r"_attention\.weight\.weight$", "_attention.weight"),
+    (r"\.embedding\.", "."),
+    (r"\.fusion\.levels\.", ".levels."),
+    (r"\.global_mixture\.router\.", ".router."),
+    (r"\.layers\.(\d+)\.self_attention\.", r".attentions.\1."),
+    (r"\.layers\.(\d+)\.feed_forward\.", r".feed_forwards.\1."),
+    (r"\.attention\.", "."),
+    (r"\.inner\.3\.", ".inner.2."),  # no dropout stands there
+)
+
+
+def build(side: Side, *, student: ModelSizes, teacher: ModelSizes, seed: int) -> nn.Module:
+    """One of the two; equal seeds give equal weights."""
+    torch.manual_seed(seed)
+    ours = StudentStage(
+        build_student(student),
+        teacher=build_teacher(teacher),
+        weights=LossWeights(),
+        class_weights=None,
+        guidance="always",
+    )
+    if side == "ours":
+        return ours
+    with torch.device("meta"):  # no memory and no drawing of weights that are replaced at once
+        theirs = Straightforward(student, teacher)
+    weights = {_renamed(name): tensor for name, tensor in ours.state_dict().items()}
+    theirs.load_state_dict(weights, assign=True)
+    return theirs
+
+
+def _renamed(name: str) -> str:
+    for pattern, replacement in RENAMED:
+        name = re.sub(pattern, replacement, name)
+    return name

@@ -1,0 +1,134 @@
+"""Small trainings on a made-up corpus whose labels the features reveal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from summer.checkpoints import TrainedModel
+from summer.conversations import Conversations
+from summer.corpus import Modality, Split
+from summer.course import EpochRecord, Watch
+from summer.evaluation.predictions import Predictions
+from summer.experiment import (
+    Material,
+    Settings,
+    Workplace,
+    look_at_split,
+    obtain_student,
+    obtain_teacher,
+    predictions_of,
+    prepare,
+    stage_of,
+)
+from summer.options import LossWeights, ModelOptions, TrainingOptions
+from tests.summer.made_up import LABELS, NO_HOLES, Lengths, made_conversations
+
+LENGTHS: Lengths = MappingProxyType(
+    {Split.TRAIN: (4, 3, 5, 2, 4, 3), Split.DEV: (3, 4, 2), Split.TEST: (4, 2, 3)}
+)
+TWO_MODALITIES = (Modality.TEXT, Modality.AUDIO)
+TRAINING = TrainingOptions(
+    learning_rate=2e-2, batch_dialogues=3, most_epochs=3, patience_epochs=3, warmup_share=0.1
+)
+SETTINGS = Settings(
+    model=ModelOptions(width=8, heads=2, layers=1, experts=2, longest_dialogue=8, speaker_slots=4),
+    teacher=TRAINING,
+    student=TRAINING,
+    distillation=LossWeights(),
+)
+
+
+def made_learnable(
+    lengths: Lengths = LENGTHS,
+    *,
+    modalities: Sequence[Modality] = TWO_MODALITIES,
+    holes: Mapping[Modality, Sequence[int]] = NO_HOLES,
+    signal: float = 4.0,
+    seed: int = 0,
+) -> Conversations:
+    """Vectors whose column of the right class stands out by `signal` deviations."""
+    conversations = made_conversations(lengths, modalities=modalities, holes=holes, seed=seed)
+    truths = [LABELS.index(utterance.label) for utterance in conversations.utterances]
+    for one in conversations.features.values():
+        one.vectors[np.arange(len(truths)), truths] += signal * one.usable
+    return conversations
+
+
+def with_training(settings: Settings, **changes: Any) -> Settings:
+    """The same with other numbers in both stages."""
+    return replace(
+        settings, teacher=replace(settings.teacher, **changes), student=replace(settings.student, **changes)
+    )
+
+
+def with_model(settings: Settings, **changes: Any) -> Settings:
+    """The same with another model."""
+    return replace(settings, model=replace(settings.model, **changes))
+
+
+@dataclass(slots=True)
+class Log:
+    """What a watch was told."""
+
+    steps: list[tuple[str, int, int, int]] = field(default_factory=list)
+    epochs: list[tuple[str, EpochRecord]] = field(default_factory=list)
+
+    def watch(self, should_stop: Callable[[], bool] = lambda: False) -> Watch:
+        """A watch that keeps what it is told."""
+        return Watch(
+            on_step=lambda *step: self.steps.append(step),
+            on_epoch=lambda stage, record: self.epochs.append((stage, record)),
+            should_stop=should_stop,
+        )
+
+    def stops_after(self, steps: int) -> Watch:
+        """A watch that asks to stop once so many steps were done."""
+        return self.watch(lambda: len(self.steps) >= steps)
+
+
+def made_place(folder: Path, *, seed: int = 0, watch: Watch | None = None) -> Workplace:
+    """A folder to train one seed in, on the CPU."""
+    return Workplace(
+        seed=seed, accelerator=partial(Accelerator, cpu=True), folder=folder, watch=watch or Log().watch()
+    )
+
+
+def made_material(settings: Settings = SETTINGS, **changes: Any) -> Material:
+    """A learnable corpus, prepared."""
+    return prepare(made_learnable(**changes), settings.model)
+
+
+def train_both(material: Material, settings: Settings, place: Workplace) -> tuple[TrainedModel, TrainedModel]:
+    """Teacher, then student."""
+    teacher = obtain_teacher(material, settings, place)
+    return teacher, obtain_student(material, settings, place, teacher)
+
+
+def predict(material: Material, model: TrainedModel, split: Split, settings: Settings) -> Predictions:
+    """What a trained model says of a split that is there."""
+    stage = stage_of(model, settings)
+    outlook = look_at_split(material, stage, split, batch_dialogues=2, accelerator=Accelerator(cpu=True))
+    assert outlook is not None
+    return predictions_of(material, outlook, stage, seed=0)
+
+
+def weights_of(module: nn.Module | None) -> dict[str, torch.Tensor]:
+    """A copy of all weights."""
+    assert module is not None
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def are_equal(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
+    """Tell whether all weights are the same bit by bit."""
+    assert first.keys() == second.keys()
+    return all(torch.equal(first[name], second[name]) for name in first)
