@@ -107,10 +107,7 @@ class RobertaText:
         inputs = self.inputs(clips)
         filled = [entry for entry in inputs if entry is not None]
         vectors = iter(self._vectors(filled))
-        return [
-            _outcome(clip, entry, next(vectors) if entry else None)
-            for clip, entry in zip(clips, inputs, strict=True)
-        ]
+        return [_outcome(entry, next(vectors) if entry else None) for entry in inputs]
 
     def inputs(self, clips: Sequence[Clip]) -> list[TextInput | None]:
         """What the encoder reads for each clip; None where the utterance has no words."""
@@ -146,7 +143,7 @@ def summary(
     return (states * weight).sum(dim=1) / weight.sum(dim=1)
 
 
-def _outcome(clip: Clip, entry: TextInput | None, vector: NDArray[np.float32] | None) -> Outcome:
+def _outcome(entry: TextInput | None, vector: NDArray[np.float32] | None) -> Outcome:
     if entry is None:
         return Outcome(status=Status.MISSING, reason="no words")
     words = entry.words[1] - entry.words[0]
