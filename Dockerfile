@@ -1,7 +1,9 @@
 # Everything for a full run on a CUDA machine: the wheels of torch bring the CUDA libraries, the host brings the driver.
 #
 #   docker build -t summer .
-#   docker run --gpus all -v /path/to/data:/summer/data summer summer-extract --dataset meld --modality video
+#   docker run --gpus all -v /path/to/data:/summer/data summer summer-extract --dataset meld --root data/MELD.Raw
+#   docker run --gpus all -v /path/to/data:/summer/data -v /path/to/runs:/summer/runs summer \
+#       summer-train --recipe meld --features data/stores/meld --out runs/meld --seeds 0-4 --precision bf16
 #
 # The VGGFace2 weights are fetched at build time, so that a container needs no network.
 FROM python:3.11-slim-bookworm

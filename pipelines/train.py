@@ -11,7 +11,7 @@ from pipelines.console import command_errors
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-RECIPE = "meld, iemocap, demo, manifest, or the path of a .toml"
+RECIPE = "meld, meld-text-audio, iemocap, demo, or the path of a .toml"
 FEATURES = "folder of the stores [default: data/stores/<recipe>]"
 OUT = "folder of the run [default: runs/<recipe>]"
 STAGE = "teacher, student (needs --teacher or a finished teacher in the run) or all"
