@@ -38,16 +38,15 @@ from summer.course import Stopped
 from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
 from summer.experiment import (
     SCORED_SPLITS,
-    Material,
     Settings,
     Workplace,
     look_at_split,
     obtain_student,
     obtain_teacher,
     predictions_of,
-    prepare,
     stage_of,
 )
+from summer.material import Material, prepare
 
 STAGES = ("teacher", "student", "all")
 PRECISIONS = ("no", "bf16", "fp16")

@@ -18,7 +18,7 @@ from summer.corpus import Split
 from summer.course import EpochRecord, Watch
 from summer.evaluation.figures import draw_projection
 from summer.evaluation.predictions import STAGES
-from summer.experiment import Material
+from summer.material import Material
 from summer.prediction import SplitOutlook
 
 

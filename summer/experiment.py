@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,14 @@ from accelerate import Accelerator
 
 from summer.checkpoints import Origin, TrainedModel, load_model, save_model
 from summer.compatibility import check_features, check_teacher
-from summer.conversation_batches import ConversationDealer
-from summer.conversations import Conversations, fit_standardisations, standardise
-from summer.corpus import Modality, Split
+from summer.corpus import Split
 from summer.course import Course, TrainingError, Watch
 from summer.durable import write_aside
 from summer.evaluation.predictions import Predictions
-from summer.model import ModelSizes, build_student, build_teacher
+from summer.material import Material, sizes_of
+from summer.model import build_student, build_teacher
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from summer.prediction import SplitOutlook, look_at
-from summer.reduction.standardisation import Standardisation
-from summer.speakers import SpeakerIdentities, identify_speakers
 from summer.stages import Stage, StudentStage, TeacherStage, weights_of_classes
 from summer.trainer import train
 
@@ -55,24 +52,6 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
-    """A corpus made ready for training: features standardised, speakers told apart."""
-
-    conversations: Conversations
-    standardisations: Mapping[Modality, Standardisation]
-    identities: SpeakerIdentities
-    dealer: ConversationDealer
-
-    @property
-    def training_truths(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Class index of every training utterance that counts."""
-        counted = self.conversations.counted(Split.TRAIN)
-        labels = self.conversations.labels
-        pairs = zip(self.conversations.utterances, counted, strict=True)
-        return np.array([labels.index(utterance.label) for utterance, counts in pairs if counts])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Workplace:
     """Where one seed is trained.
 
@@ -85,32 +64,6 @@ class Workplace:
     accelerator: Callable[[], Accelerator]
     folder: Path
     watch: Watch
-
-
-def prepare(conversations: Conversations, options: ModelOptions) -> Material:
-    """Standardise the features in place, tell speakers apart; says what the training split does not know.
-
-    Raises:
-        TrainingError: a dialogue is longer than the model can read.
-    """
-    standardisations = fit_standardisations(conversations)
-    standardise(conversations, standardisations)
-    identities = identify_speakers(
-        options.speakers,
-        conversations.utterances,
-        slots=options.speaker_slots,
-        fewest_utterances=options.speaker_fewest_utterances,
-    )
-    unknown = identities.unknown(u for u in conversations.utterances if u.split is not Split.TRAIN)
-    if unknown:
-        LOGGER.info(
-            "%d speakers of dev and test are to the model someone else: %s", len(unknown), unknown[:5]
-        )
-    dealer = ConversationDealer(conversations, identities)
-    _check_lengths(dealer, options)
-    return Material(
-        conversations=conversations, standardisations=standardisations, identities=identities, dealer=dealer
-    )
 
 
 def obtain_teacher(material: Material, settings: Settings, place: Workplace) -> TrainedModel:
@@ -131,7 +84,7 @@ def obtain_teacher(material: Material, settings: Settings, place: Workplace) -> 
         found = _read_finished(path, material)
         check_teacher(found, path, settings.model, material.identities)
         return found
-    sizes = _sizes(material, settings.model, (modality,))
+    sizes = sizes_of(material, settings.model, (modality,))
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
         stage = TeacherStage(
@@ -170,7 +123,7 @@ def obtain_student(
         raise TrainingError(
             f"none of the student's modalities {', '.join(settings.model.student)} has a store; give one"
         )
-    sizes = _sizes(material, settings.model, present)
+    sizes = sizes_of(material, settings.model, present)
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
         stage = StudentStage(
@@ -264,25 +217,6 @@ def _forget_progress(path: Path) -> None:
     shutil.rmtree(path.with_name(f"{path.stem}-progress"), ignore_errors=True)
 
 
-def _sizes(material: Material, options: ModelOptions, modalities: tuple[Modality, ...]) -> ModelSizes:
-    features = material.conversations.features
-    return ModelSizes(
-        feature_dims={modality: features[modality].dim for modality in modalities},
-        classes=len(material.conversations.labels),
-        identities=len(material.identities),
-        longest_dialogue=options.longest_dialogue,
-        width=options.width,
-        heads=options.heads,
-        layers=options.layers,
-        experts=options.experts,
-        dropout=options.dropout,
-        encoder_skip=options.encoder_skip,
-        routing=options.routing,
-        fusion=options.fusion,
-        mixture=options.mixture,
-    )
-
-
 def _class_weights(material: Material, options: TrainingOptions) -> torch.Tensor | None:
     classes = len(material.conversations.labels)
     return weights_of_classes(material.training_truths, classes=classes, weighting=options.class_weights)
@@ -301,13 +235,3 @@ def _origin(
         epoch=course.best_epoch,
         dev_w_f1=course.best_w_f1,
     )
-
-
-def _check_lengths(dealer: ConversationDealer, options: ModelOptions) -> None:
-    dialogues = [dialogue for split in Split for dialogue in dealer.of_split(split)]
-    longest = max(dialogues, key=lambda located: len(located.dialogue.utterances)).dialogue
-    if len(longest.utterances) > options.longest_dialogue:
-        raise TrainingError(
-            f"dialogue {longest.split}/{longest.name} has {len(longest.utterances)} utterances, the model "
-            f"reads {options.longest_dialogue}; set model.longest_dialogue to that or more"
-        )

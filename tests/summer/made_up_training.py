@@ -20,16 +20,15 @@ from summer.corpus import Modality, Split
 from summer.course import EpochRecord, Watch
 from summer.evaluation.predictions import Predictions
 from summer.experiment import (
-    Material,
     Settings,
     Workplace,
     look_at_split,
     obtain_student,
     obtain_teacher,
     predictions_of,
-    prepare,
     stage_of,
 )
+from summer.material import Material, prepare
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from tests.summer.made_up import LABELS, NO_HOLES, Lengths, made_conversations
 

@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from summer.checkpoints import CheckpointError, TrainedModel, load_model, save_model
 from summer.conversations import ModalityFeatures
 from summer.corpus import LabelSet, Modality, Split
-from summer.experiment import Material, obtain_student, obtain_teacher, prepare
+from summer.experiment import obtain_student, obtain_teacher
+from summer.material import Material, prepare
 from summer.model import Student
 from tests.summer.made_up_training import (
     SETTINGS,

@@ -15,13 +15,8 @@ from summer.conversations import Conversations, read_conversations
 from summer.corpus import LabelSet, Modality, Split, Utterance
 from summer.course import TrainingError
 from summer.evaluation.scores import results
-from summer.experiment import (
-    Material,
-    Settings,
-    obtain_student,
-    obtain_teacher,
-    prepare,
-)
+from summer.experiment import Settings, obtain_student, obtain_teacher
+from summer.material import Material, prepare
 from tests.summer.made_up import LABELS, Lengths, write_stores
 from tests.summer.made_up_training import (
     LENGTHS,

@@ -14,7 +14,8 @@ from accelerate import Accelerator
 from summer.batches import UNKNOWN_LABEL
 from summer.conversation_batches import ConversationDealer
 from summer.corpus import Modality, Split
-from summer.experiment import Material, look_at_split, predictions_of, prepare
+from summer.experiment import look_at_split, predictions_of
+from summer.material import Material, prepare
 from summer.prediction import SplitOutlook, look_at
 from summer.stages import StudentStage, TeacherStage
 from tests.summer.made_up import LABELS, Lengths

@@ -11,7 +11,7 @@ import torch
 
 from summer.conversation_batches import ConversationBatch
 from summer.corpus import Modality, Split
-from summer.experiment import Material
+from summer.material import Material
 from summer.model import ModelSizes, build_student, build_teacher
 from summer.options import LossWeights
 from summer.stages import StudentStage, TeacherStage, trainable_parameters, weights_of_classes

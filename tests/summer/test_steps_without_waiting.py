@@ -38,14 +38,14 @@ class ValuesForTheHost(TorchDispatchMode):
 
 
 def stages() -> Iterator[tuple[TeacherStage | StudentStage, ConversationBatch]]:
-    from summer.experiment import _sizes  # the sizes that a run would have
+    from summer.material import sizes_of
 
     material = made_material()
     dialogues = material.dealer.of_split(Split.TRAIN)[:3]
     batch = material.dealer.batch(dialogues)
-    teacher = build_teacher(_sizes(material, SETTINGS.model, TWO_MODALITIES[:1]))
+    teacher = build_teacher(sizes_of(material, SETTINGS.model, TWO_MODALITIES[:1]))
     yield TeacherStage(teacher, epsilon=0.9, class_weights=torch.ones(3)).train(), batch
-    student = build_student(_sizes(material, SETTINGS.model, TWO_MODALITIES))
+    student = build_student(sizes_of(material, SETTINGS.model, TWO_MODALITIES))
     yield (
         StudentStage(
             student, teacher=teacher, weights=LossWeights(), class_weights=torch.ones(3), guidance="always"

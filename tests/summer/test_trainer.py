@@ -17,7 +17,8 @@ from summer.conversation_batches import ConversationDealer
 from summer.corpus import Split
 from summer.course import STEPS_BETWEEN_LOOKS, EpochRecord, LossBook, TrainingError, Watch
 from summer.evaluation.predictions import Predictions
-from summer.experiment import Material, obtain_teacher
+from summer.experiment import obtain_teacher
+from summer.material import Material
 from summer.model import build_teacher
 from summer.options import TrainingOptions
 from summer.prediction import SplitOutlook
@@ -44,10 +45,10 @@ DIM_OF_TEXT = 6
 
 
 def new_stage(material: Material, *, class_weights: torch.Tensor | None = None) -> TeacherStage:
-    from summer.experiment import _sizes
+    from summer.material import sizes_of
 
     torch.manual_seed(0)
-    sizes = _sizes(material, SETTINGS.model, (SETTINGS.model.teacher,))
+    sizes = sizes_of(material, SETTINGS.model, (SETTINGS.model.teacher,))
     return TeacherStage(build_teacher(sizes), epsilon=0.9, class_weights=class_weights)
 
 

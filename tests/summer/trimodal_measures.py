@@ -20,16 +20,9 @@ from summer import fusion
 from summer.checkpoints import TrainedModel
 from summer.conversations import Conversations
 from summer.corpus import Modality, Split
-from summer.experiment import (
-    Material,
-    Settings,
-    look_at_split,
-    obtain_student,
-    obtain_teacher,
-    prepare,
-    stage_of,
-)
+from summer.experiment import Settings, look_at_split, obtain_student, obtain_teacher, stage_of
 from summer.fusion import TeacherGuidedAttention
+from summer.material import Material, prepare
 from summer.model import Student
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from summer.prediction import SplitOutlook
