@@ -33,9 +33,8 @@ def write_results(out: Path, record: Mapping[str, Any], seeds: Sequence[int], la
     ]
     histories = _histories(out, seeds)
     write_predictions(out / "predictions.csv", predictions, labels)
-    summary = {**record, **results(predictions, labels)}
-    for stage, of_seeds in histories.items():
-        summary.setdefault(stage, {})["chosen_epochs"] = [_chosen(history) for history in of_seeds]
+    chosen = {stage: [_chosen(history) for history in of_seeds] for stage, of_seeds in histories.items()}
+    summary = {**record, **results(predictions, labels), "chosen_epochs": chosen}
     write_aside(out / "results.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
     write_aside(out / "table.md", _tables(predictions, labels, Split(record["selected_on"])).encode())
     _draw(out, predictions, labels, histories)

@@ -142,10 +142,17 @@ def test_speaker_tokens_that_a_folder_has_learned_are_kept(tiny: Weights, tmp_pa
 
 def test_an_utterance_without_words_is_missing_and_its_neighbours_are_not(tiny: Weights) -> None:
     clips = clips_of(dialogue_of([("Ross", "why?"), ("Ross", "   "), ("Ross", "so")]))
-    outcomes = RobertaText(weights=tiny)([clips[0], replace(clips[1], remark="no subtitle"), clips[2]])
+    outcomes = RobertaText(weights=tiny)(
+        [clips[0], replace(clips[1], remark="no file of its video"), clips[2]]
+    )
     assert [outcome.status for outcome in outcomes] == [Status.OK, Status.MISSING, Status.OK]
-    assert outcomes[1].reason == "no words. no subtitle"
+    assert outcomes[1].reason == "no words"
     assert [outcome.status for outcome in RobertaText(weights=tiny)([clips[1]])] == [Status.MISSING]
+
+
+def test_what_is_said_of_the_media_is_not_said_of_the_words(tiny: Weights) -> None:
+    clip = replace(clips_of(dialogue_of([("Ross", "why?")]))[0], remark="no file of its video")
+    assert RobertaText(weights=tiny)([clip])[0].reason == ""
 
 
 def test_a_text_longer_than_the_model_reads_is_cut_and_counted(tiny: Weights) -> None:

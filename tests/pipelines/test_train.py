@@ -147,6 +147,20 @@ def test_results_json_has_the_promised_layout_and_sklearns_numbers(first_run: tu
                     assert scores["per_class"][label]["support"] == truths.count(label)
 
 
+def test_results_json_says_which_epoch_was_chosen_and_what_was_kept_in_it(
+    first_run: tuple[Path, Result],
+) -> None:
+    found = read_json(first_run[0] / "results.json")["chosen_epochs"]
+    for stage in STAGES:
+        for seed in (0, 1):
+            history = read_json(first_run[0] / f"seed{seed}" / f"{stage}-history.json")
+            best = max(record["dev_w_f1"] for record in history)
+            first = next(record for record in history if record["dev_w_f1"] == best)
+            for key in ("epoch", "dev_w_f1", "kept_experts", "modality_weights"):
+                assert found[stage][seed][key] == first[key]
+    assert found["student"][0]["kept_experts"].keys() == {"text", "audio"}
+
+
 def test_a_run_records_recipe_seeds_commit_versions_and_stores(first_run: tuple[Path, Result]) -> None:
     for name in ("run.json", "results.json"):
         found = read_json(first_run[0] / name)
