@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from extraction import weights
 from extraction.corpora import Corpus
 from extraction.extractor import Extractor
-from pipelines.extraction_recipe import TuningRecipe
-from pipelines.recipe import Recipe
+from pipelines.recipe import Recipe, TuningRecipe
 from summer.corpus import Modality
 
 if TYPE_CHECKING:

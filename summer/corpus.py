@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
 
+UNKNOWN_LABEL = -1  # class index of an utterance without a truth, and of padding
+
 
 class Modality(StrEnum):
     """What of an utterance is looked at."""
@@ -61,6 +63,14 @@ class LabelSet:
             raise ValueError(f"label {label!r} is not one of {', '.join(self.names)}")
         return self.names.index(label)
 
+    def index_or_unknown(self, label: str) -> int:
+        """Position of `label`, UNKNOWN_LABEL for "".
+
+        Raises:
+            ValueError: the label is not of this set.
+        """
+        return self.index(label) if label else UNKNOWN_LABEL
+
     def __len__(self) -> int:
         return len(self.names)
 
@@ -99,6 +109,12 @@ class Dialogue:
     def speakers(self) -> tuple[str, ...]:
         """Speakers in order of their first turn: a speaker's slot is the index here."""
         return tuple(dict.fromkeys(utterance.speaker for utterance in self.utterances))
+
+    @property
+    def speaker_slots(self) -> tuple[int, ...]:
+        """The slot of each utterance's speaker."""
+        slot_of = {speaker: slot for slot, speaker in enumerate(self.speakers)}
+        return tuple(slot_of[utterance.speaker] for utterance in self.utterances)
 
 
 def group_dialogues(utterances: Iterable[Utterance]) -> list[Dialogue]:

@@ -1,8 +1,12 @@
-"""Files that a kill, a full disk or a second process cannot leave half written: aside, then renamed."""
+"""Files that a kill, a full disk or a second process cannot leave half written: aside, then renamed.
+
+And what names a file by its content: its sha256.
+"""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -13,7 +17,7 @@ BYTES_PER_MIB = 2**20
 
 
 class DiskError(ValueError):
-    """The operating system refuses to write; the message names the file, the cause and the remedy."""
+    """The operating system refuses to write or to read; the message names file, cause and remedy."""
 
 
 def write_aside(path: Path, content: bytes) -> None:
@@ -63,6 +67,19 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
                     f"cannot write {path}: {remedy} and run the same command again: what is finished is kept"
                 ) from error
         raise
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        DiskError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DiskError(f"{path} cannot be read: {error.strerror}; give a readable file") from error
 
 
 def check_free_space(path: Path, *, needed_bytes: int) -> None:

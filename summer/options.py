@@ -1,12 +1,20 @@
-"""The numbers of a training: what recipes hold under [model], [training] and [distillation]."""
+"""The numbers of a training and the parts that ablations exchange: what a recipe's tables hold."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 from summer.corpus import Modality, Split
-from summer.variants import ClassWeighting, Form, FusionKind, GuidanceUse, Rule, SpeakerRule
+
+# Parts by name; the first of each is the paper's.
+Rule = Literal["sparse", "dense", "top-k"]  # which experts an utterance keeps: summer.model.routing
+FusionKind = Literal["guided", "self-attention"]  # how modalities meet: summer.model.fusion
+Form = Literal["printed", "branches", "mean"]  # what equation 6 sums: summer.model.global_moe
+SpeakerRule = Literal["slots", "names"]  # who is told apart: summer.conversations.speakers
+GuidanceUse = Literal["always", "train", "never"]  # when the teacher masks attention: summer.model.assembly
+ClassWeighting = Literal["none", "root", "balanced"]  # how much a rare class counts: summer.training.stages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +27,7 @@ class ModelOptions:
         experts: BiGRUs of a modality.
         encoder_skip: whether features also reach U_e past DialogueRNN.
         longest_dialogue: utterances of the longest dialogue that the model can read.
-        speakers: who is told apart, see `summer.speakers`.
+        speakers: who is told apart, see `summer.conversations.speakers`.
         routing, fusion, mixture: the parts that ablations exchange.
         guidance: when the teacher masks the student's attention; `always` runs it at inference too.
         teacher: the one modality of the teacher.

@@ -10,15 +10,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: small networks lo
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook(["summer", "extraction"], "beartype.beartype")  # before any test imports the packages
+from tests.places import SHARED
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+install_import_hook(["summer", "extraction"], "beartype.beartype")  # before any test imports the packages
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real corpora and clips; the test is skipped where it is absent."""
-    folder = Path(os.environ.get("SUMMER_SHARED", REPOSITORY.parent / "shared"))
+    folder = SHARED
     if not folder.is_dir():
         pytest.skip(f"no real input: {folder} is absent (set SUMMER_SHARED to its place)")
     return folder

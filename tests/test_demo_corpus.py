@@ -14,7 +14,8 @@ import av
 import numpy as np
 import pytest
 
-DEMO = Path(__file__).resolve().parent.parent / "data" / "demo"
+from tests.places import DEMO
+
 SPLITS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
 FEWEST = {"train": 4, "dev": 1, "test": 1}
 EMOTIONS = {"neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"}

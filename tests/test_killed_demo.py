@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-DEMO = Path(__file__).resolve().parent.parent / "data" / "demo"
+from tests.places import DEMO
+
 KILLS = 20
 
 
 def command(out: Path, modality: str) -> list[str]:
-    program = "from pipelines.extract import main; main()"
+    program = "from pipelines.extract.command import main; main()"
     words = ["--dataset", "demo", "--root", DEMO, "--out", out, "--modality", modality]
     # A frozen encoder: fine-tuning has a resume, and a test, of its own.
     return [sys.executable, "-c", program, *map(str, words), "-o", "text.mode=frozen"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.extract import app
+from pipelines.extract.command import app
 from summer.store import FeatureStore
 
 GRANITE = "text.model=ibm-granite/granite-embedding-30m-english"

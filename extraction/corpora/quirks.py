@@ -98,14 +98,14 @@ def load_quirks(kind: type[SomeQuirks], corpus: str, replacement: str | None) ->
     """Read the shipped list of a corpus, or the user's own instead.
 
     Args:
-        kind: the dataclass that the file must fit.
+        kind: the dataclass that the file must fit; the shipped file lies beside its module.
         corpus: name of the shipped file, less `.toml`.
         replacement: path of the user's own file; None for the shipped one.
 
     Raises:
         QuirksError: no such file, not TOML, an unknown key, a value of the wrong kind.
     """
-    shipped = files("extraction.corpora") / f"{corpus}.toml"
+    shipped = files(kind.__module__.rpartition(".")[0]) / f"{corpus}.toml"
     path = replacement or str(shipped)
     try:
         text = Path(replacement).read_text("utf-8") if replacement else shipped.read_text("utf-8")

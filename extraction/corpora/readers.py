@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from extraction.corpora.corpus import Corpus, CorpusError
-from extraction.corpora.iemocap import PROTOCOLS, read_iemocap
-from extraction.corpora.iemocap_dialogues import IemocapQuirks
+from extraction.corpora.iemocap.dialogues import IemocapQuirks
+from extraction.corpora.iemocap.reader import PROTOCOLS, read_iemocap
 from extraction.corpora.manifest import read_manifest
-from extraction.corpora.meld import TEST_CLIPS, read_meld
-from extraction.corpora.meld_parts import MeldQuirks
+from extraction.corpora.meld.parts import MeldQuirks
+from extraction.corpora.meld.reader import TEST_CLIPS, read_meld
 from extraction.corpora.quirks import Quirks, load_quirks
 
 # Allowed values of each policy, the default first.

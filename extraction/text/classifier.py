@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from transformers import EvalPrediction, PreTrainedModel
 
 from extraction.text.batches import pad_inputs
 from extraction.text.context import TextInput
 from extraction.text.encoder import summary
+from summer.metrics import confusion_of, weighted_f1
 
 DROPOUT = 0.1
 INITIAL_SPREAD = 0.02  # of the head's weights, as in BERT
@@ -69,7 +69,6 @@ def collate(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
 
 def score(prediction: EvalPrediction) -> dict[str, float]:
     """Support-weighted F1 of the predicted classes."""
-    predicted = np.asarray(prediction.predictions).argmax(axis=-1)
-    return {
-        WEIGHTED_F1: float(f1_score(prediction.label_ids, predicted, average="weighted", zero_division=0))
-    }
+    logits = np.asarray(prediction.predictions)
+    counts = confusion_of(prediction.label_ids, logits.argmax(axis=-1), classes=logits.shape[-1])
+    return {WEIGHTED_F1: float(weighted_f1(counts))}

@@ -20,8 +20,8 @@ from jaxtyping import Bool, Float
 from numpy.typing import NDArray
 from torch import Tensor
 
+from extraction.devices import in_halves
 from extraction.extractor import Clip, Outcome, fingerprint_of
-from extraction.halving import in_halves
 from extraction.text.batches import batches_by_tokens, pad_inputs
 from extraction.text.context import Context, TextInput, read_inputs
 from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist

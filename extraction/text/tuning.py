@@ -34,6 +34,7 @@ from extraction.text.training import TuningOptions, TuningProgress, train
 from extraction.weights import Weights, text_model
 from summer.corpus import LabelSet, Split
 from summer.durable import check_free_space, explained_disk_errors
+from summer.metrics import best_epoch
 
 LOGGER = logging.getLogger("summer")
 HEAD = "head.safetensors"
@@ -152,7 +153,7 @@ def _tune(
         "training_rows": len(rows[0]),
         "dev_rows": len(rows[1]),
         "dev_weighted_f1": scores,
-        "best_epoch": scores.index(max(scores)) + 1,
+        "best_epoch": best_epoch(scores),
         "encoder": dict(encoder.settings),
     }
     _save(encoder, classifier, json.dumps(record, indent=2), aside / "encoder")

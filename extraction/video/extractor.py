@@ -21,12 +21,12 @@ import numpy as np
 
 from extraction.extractor import Clip, MediaSpan, Outcome, fingerprint_of
 from extraction.media import MediaError, read_pcm
-from extraction.video.backbones import DIMS, BackboneName, load_backbone, load_detector
-from extraction.video.choice import FaceChoice, Sound, choose
-from extraction.video.crops import keep_crops
-from extraction.video.faces import SMALLEST_SHARES
-from extraction.video.sightings import Sightings, gather
-from extraction.video.tracks import Track, link
+from extraction.video.faces.choice import FaceChoice, Sound, choose
+from extraction.video.faces.crops import keep_crops
+from extraction.video.faces.detection import SMALLEST_SHARES
+from extraction.video.faces.sightings import Sightings, gather
+from extraction.video.faces.tracks import Track, link
+from extraction.video.network.backbones import DIMS, BackboneName, load_backbone, load_detector
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
 

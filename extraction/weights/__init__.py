@@ -11,9 +11,9 @@ Paper: A.1 (video backbone trained on VGGFace2), 4.3 (RoBERTa). Each source is t
 Nothing is unpickled but tensors (`weights_only`). Progress goes to the logger "summer".
 """
 
-from extraction.weights.backbones import kinetics_r3d18, load_kinetics_r3d18, load_vggface2, vggface2
 from extraction.weights.cache import Weights, WeightsUnavailable, cache_folder
 from extraction.weights.language import text_model
+from extraction.weights.vision import kinetics_r3d18, load_kinetics_r3d18, load_vggface2, vggface2
 
 __all__ = [
     "Weights",

@@ -19,6 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from summer.durable import DiskError, file_sha256
+
 LOGGER = logging.getLogger("summer")
 README = "README.txt"
 STALE_SECONDS = 24 * 3600
@@ -47,21 +49,6 @@ def cache_folder() -> Path:
     """The folder of our own cache: $SUMMER_CACHE, else ~/.cache/summer. It may not exist yet."""
     named = os.environ.get("SUMMER_CACHE", "")
     return Path(named).expanduser() if named else Path.home() / ".cache" / "summer"
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        WeightsUnavailable: the file cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as problem:
-        raise WeightsUnavailable(
-            f"{path} cannot be read ({problem.strerror}); give a readable file"
-        ) from problem
 
 
 def digest_of_digests(digests: Mapping[str, str]) -> str:
@@ -147,7 +134,7 @@ def writing(folder: Path) -> Iterator[None]:
 def _is_whole(entry: Path) -> bool:
     try:
         digests = {path.name: file_sha256(path) for path in entry.iterdir() if path.name != README}
-    except (OSError, WeightsUnavailable):
+    except (OSError, DiskError):
         return False
     return entry.name.endswith(f"-{digest_of_digests(digests)}")
 

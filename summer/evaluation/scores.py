@@ -14,18 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from summer.corpus import LabelSet, Split
-from summer.evaluation.confusion import (
-    ScoreError,
-    accuracy,
-    dialogue_confusions,
-    f1_scores,
-    precisions,
-    recalls,
-    weighted_f1,
-)
-from summer.evaluation.predictions import STAGES, UNKNOWN, Predictions, Stage
+from summer.corpus import UNKNOWN_LABEL, LabelSet, Split
+from summer.evaluation.confusion import ScoreError, dialogue_confusions
+from summer.evaluation.predictions import STAGES, Predictions, Stage
 from summer.evaluation.significance import dialogue_bootstrap
+from summer.metrics import accuracy, f1_scores, precisions, recalls, weighted_f1
 
 SPLITS = (Split.TEST, Split.DEV, Split.TRAIN)
 
@@ -115,7 +108,7 @@ def _scorable(predictions: Sequence[Predictions]) -> Iterator[tuple[Stage, Split
     for stage in STAGES:
         for split in SPLITS:
             seeds = seeds_of(predictions, stage, split)
-            if seeds and (seeds[0].truths != UNKNOWN).any():
+            if seeds and (seeds[0].truths != UNKNOWN_LABEL).any():
                 yield stage, split, seeds
 
 

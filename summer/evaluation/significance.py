@@ -24,8 +24,9 @@ from math import lcm
 import numpy as np
 from jaxtyping import Float64
 
-from summer.evaluation.confusion import ScoreError, dialogue_confusions, weighted_f1
+from summer.evaluation.confusion import ScoreError, dialogue_confusions
 from summer.evaluation.predictions import Predictions
+from summer.metrics import weighted_f1
 
 RESAMPLES = 2000
 PERMUTATIONS = 10_000

@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from summer.batches import Batch, DialogueRows, chunk_dialogues, locate_dialogues, make_batch
+from summer.conversations.dialogues import Batch, DialogueRows, chunk_dialogues, locate_dialogues, make_batch
+from summer.conversations.standardisation import Standardisation, fit_standardisation
 from summer.corpus import LabelSet, Split, Utterance
 from summer.reduction.fitted import Fitted, FittedReducer
 from summer.reduction.network import ReducingNetwork, Training, train
@@ -41,7 +42,6 @@ from summer.reduction.rows import (
     gather_rows,
     usable_rows_of,
 )
-from summer.reduction.standardisation import Standardisation, fit_standardisation
 
 WEIGHTS_PREFIX = "network."
 BATCH_DIALOGUES = 32  # in applying, where their number changes memory and nothing else

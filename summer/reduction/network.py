@@ -17,12 +17,13 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from summer.batches import UNKNOWN_LABEL, Batch
-from summer.dialogue_rnn import DialogueRNN
+from summer.conversations.dialogues import Batch
+from summer.corpus import UNKNOWN_LABEL
+from summer.layers.dialogue_rnn import DialogueRNN
+from summer.metrics import best_epoch, confusion_of, weighted_f1
 from summer.reduction.options import DialogueRnnOptions
 
 LARGEST_GRADIENT_NORM = 5.0  # recurrent gradients over 110 utterances can burst; see Pascanu et al. 2013
@@ -45,6 +46,7 @@ class ReducingNetwork(nn.Module):
             dropout=dropout,
         )
         self.out = nn.Linear(self.dialogue_rnn.output_dim, width)
+        self.classes = classes
         self.classifier = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Linear(width, classes))
 
     def forward(
@@ -78,19 +80,20 @@ class EpochChoice:
 
     def __init__(self, patience_epochs: int) -> None:
         self._patience_epochs = patience_epochs
-        self._best_f1 = -1.0
+        self._scores: list[float] = []
         self._weights: dict[str, Tensor] = {}
         self.chosen_epoch = 0
 
     @property
     def best_f1(self) -> float | None:
         """Best dev w-F1, None if none was ever measured."""
-        return None if self._best_f1 < 0 else self._best_f1
+        return max(self._scores, default=None)
 
     def offer(self, network: nn.Module, *, epoch: int, dev_f1: float | None) -> bool:
         """Keep the network's weights if it is the best, or the last of unmeasured ones; True to go on."""
-        if dev_f1 is None or dev_f1 > self._best_f1:
-            self._best_f1 = -1.0 if dev_f1 is None else dev_f1
+        if dev_f1 is not None:
+            self._scores.append(dev_f1)
+        if dev_f1 is None or best_epoch(self._scores) == epoch:
             self.chosen_epoch = epoch
             self._weights = {name: value.clone() for name, value in network.state_dict().items()}
         return epoch - self.chosen_epoch < self._patience_epochs
@@ -122,13 +125,13 @@ def train(
         for batch in deal_training_batches():
             _step(network, batch, optimizer)
         network.eval()
-        if not choice.offer(network, epoch=epoch, dev_f1=weighted_f1(network, dev_batches)):
+        if not choice.offer(network, epoch=epoch, dev_f1=dev_weighted_f1(network, dev_batches)):
             break
     choice.restore(network)
     return Training(epochs=epoch, chosen_epoch=choice.chosen_epoch, dev_weighted_f1=choice.best_f1)
 
 
-def weighted_f1(network: ReducingNetwork, batches: Sequence[Batch]) -> float | None:
+def dev_weighted_f1(network: ReducingNetwork, batches: Sequence[Batch]) -> float | None:
     """Support-weighted F1 over labelled, usable utterances; None where there is none."""
     truths: list[int] = []
     guesses: list[int] = []
@@ -139,7 +142,9 @@ def weighted_f1(network: ReducingNetwork, batches: Sequence[Batch]) -> float | N
             logits = network.classifier(network(batch.features, batch.speakers, batch.usable))
             truths += targets[counts].tolist()
             guesses += logits[counts].argmax(dim=-1).tolist()
-    return float(f1_score(truths, guesses, average="weighted", zero_division=0)) if truths else None
+    if not truths:
+        return None
+    return float(weighted_f1(confusion_of(truths, guesses, classes=network.classes)))
 
 
 def _step(network: ReducingNetwork, batch: Batch, optimizer: torch.optim.Optimizer) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from summer.conversations.standardisation import Standardisation, fit_standardisation
 from summer.corpus import Utterance
 from summer.reduction.fitted import Fitted, FittedReducer
 from summer.reduction.rows import (
@@ -26,7 +27,6 @@ from summer.reduction.rows import (
     facts_of_rows,
     gather_rows,
 )
-from summer.reduction.standardisation import Standardisation, fit_standardisation
 
 NO_VARIANCE = 1e-9  # of the first component's variance: below it is rounding
 

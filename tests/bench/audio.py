@@ -23,9 +23,8 @@ from extraction.audio import ComParE, functionals
 from extraction.extractor import Clip, MediaSpan
 from extraction.media import read_pcm
 from summer.corpus import Dialogue, Split, Status, Utterance
+from tests.places import DEMO, SHARED
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
-SHARED = Path(os.environ.get("SUMMER_SHARED", REPOSITORY.parent / "shared"))
 ROUNDS = 3
 CLIPS = 96
 BLOCK = 8
@@ -74,7 +73,7 @@ def _clips() -> list[Clip]:
     """Real clips where there are some, else the demo corpus; repeated to a fixed number."""
     media = SHARED / "media"
     real = [path for kind in ("mp4", "flv", "wav") for path in sorted(media.rglob(f"*.{kind}"))]
-    paths = real or sorted((REPOSITORY / "data" / "demo").rglob("*.mp4"))
+    paths = real or sorted((DEMO).rglob("*.mp4"))
     clips = [_clip(path) for path in paths]
     good = [
         clip for clip, outcome in zip(clips, ComParE()(clips), strict=True) if outcome.status is Status.OK

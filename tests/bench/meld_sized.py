@@ -7,7 +7,6 @@ as many utterances. Vectors, labels and speakers are random: none of them change
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +14,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from summer.conversations import Conversations
+from summer.conversations.reading import Conversations
 from summer.corpus import Modality, Split
+from tests.places import SHARED
 from tests.summer.made_up import LABELS, Lengths, made_features, made_utterances
 
-MELD = Path(os.environ.get("SUMMER_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data" / "meld"
+MELD = SHARED / "data" / "meld"
 PAPER_DIMS: Mapping[Modality, int] = MappingProxyType(
     {Modality.TEXT: 768, Modality.AUDIO: 512, Modality.VIDEO: 1000}
 )

@@ -13,10 +13,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from summer.conversation_batches import ConversationDealer
-from summer.conversations import fit_standardisations, read_conversations, standardise
+from summer.conversations.batches import ConversationDealer
+from summer.conversations.reading import fit_standardisations, read_conversations, standardise
+from summer.conversations.speakers import identify_speakers
 from summer.corpus import Modality
-from summer.speakers import identify_speakers
 from tests.bench.alone import alone, peak_bytes, resident_bytes
 from tests.bench.meld_sized import PAPER_DIMS, generated, meld_lengths
 from tests.summer.made_up import write_stores

@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import nn
 
-from summer.model import ModelSizes, build_student, build_teacher
+from summer.model.assembly import ModelSizes, build_student, build_teacher
 from summer.options import LossWeights
-from summer.stages import StudentStage
+from summer.training.stages import StudentStage
 from tests.bench.straightforward import Straightforward
 
 Side = Literal["ours", "straightforward"]

@@ -8,7 +8,9 @@ import sys
 import time
 
 RUNS = 11
-PROGRAM = "import sys; sys.argv = ['summer-extract', '--help']; from pipelines.extract import main; main()"
+PROGRAM = (
+    "import sys; sys.argv = ['summer-extract', '--help']; from pipelines.extract.command import main; main()"
+)
 
 
 def run() -> dict[str, float]:

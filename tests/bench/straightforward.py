@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from summer.conversation_batches import ConversationBatch
+from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
-from summer.model import ModelSizes
+from summer.model.assembly import ModelSizes
 from summer.options import LossWeights
 
 

@@ -14,7 +14,6 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.pool import Pool
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,12 +25,12 @@ from extraction.extractor import Clip, Outcome
 from extraction.text import RobertaText
 from extraction.text.pretrained import quiet_transformers, read_encoder, read_wordlist
 from summer.corpus import Split, Utterance, group_dialogues
+from tests.places import DEMO, SHARED
 
 MODEL = "ibm-granite/granite-embedding-30m-english"
 CONTEXTS = {"no_context": (0, 0), "past60_future20": (60, 20), "past160_future60": (160, 60)}
 ROUNDS = 3
 BLOCKS_PER_CORE = 1
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 _extractor: RobertaText | None = None  # of a worker process
 
@@ -128,8 +127,8 @@ def _blocks(clips: Sequence[Clip]) -> list[Sequence[Clip]]:
 
 def _clips(count: int) -> list[Clip]:
     """The first test utterances, in whole dialogues but for the last."""
-    shared = Path(os.environ.get("SUMMER_SHARED", REPOSITORY.parent / "shared")) / "data" / "meld"
-    folder = shared if shared.is_dir() else REPOSITORY / "data" / "demo"
+    shared = SHARED / "data" / "meld"
+    folder = shared if shared.is_dir() else DEMO
     with (folder / "test_sent_emo.csv").open(encoding="utf-8", newline="") as file:
         utterances = [
             Utterance(

@@ -23,11 +23,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from summer.batches import DialogueRows, chunk_dialogues
-from summer.conversation_batches import ConversationBatch, ConversationDealer, padding_waste
+from summer.conversations.batches import ConversationBatch, ConversationDealer, padding_waste
+from summer.conversations.dialogues import DialogueRows, chunk_dialogues
+from summer.conversations.speakers import SpeakerIdentities
 from summer.corpus import Modality, Split
-from summer.model import ModelSizes
-from summer.speakers import SpeakerIdentities
+from summer.model.assembly import ModelSizes
 from tests.bench.alone import alone, peak_bytes
 from tests.bench.meld_sized import PAPER_DIMS, generated, meld_lengths
 from tests.bench.same_weights import Side, build

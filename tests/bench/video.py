@@ -28,11 +28,12 @@ from numpy.typing import NDArray
 from extraction.extractor import Clip, MediaSpan
 from extraction.media import read_keyframes
 from extraction.video.extractor import LFNet3D
-from extraction.video.faces import FaceDetector
-from extraction.video.tracks import overlap
+from extraction.video.faces.detection import FaceDetector
+from extraction.video.faces.tracks import overlap
 from extraction.weights import load_vggface2, vggface2
 from summer.corpus import Dialogue, Split, Utterance
 from tests import media_factory
+from tests.places import SHARED
 
 EVERY = 10
 WORKERS = len(os.sched_getaffinity(0))
@@ -50,7 +51,7 @@ def run() -> dict[str, float]:
 
 
 def _clips(folder: Path) -> tuple[list[Path], list[Path]]:
-    media = Path(os.environ.get("SUMMER_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "media"
+    media = SHARED / "media"
     if not media.is_dir():
         return sorted(Path("data/demo/train_splits").glob("dia[0-3]*.mp4")), []
     small = sorted(media.glob("[!f]*.mp4"))

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from summer.conversation_batches import ConversationBatch, ConversationDealer
-from summer.conversations import Conversations, ModalityFeatures
+from summer.conversations.batches import ConversationBatch, ConversationDealer
+from summer.conversations.reading import Conversations, ModalityFeatures
+from summer.conversations.speakers import SpeakerIdentities
 from summer.corpus import LabelSet, Modality, Split, Status, Utterance
-from summer.speakers import SpeakerIdentities
 from summer.store import Header, Rows, new_store
 
 LABELS = LabelSet(("neutral", "joy", "anger"))

@@ -14,12 +14,14 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from summer.checkpoints import TrainedModel
-from summer.conversations import Conversations
+from summer.conversations.reading import Conversations
 from summer.corpus import Modality, Split
-from summer.course import EpochRecord, Watch
 from summer.evaluation.predictions import Predictions
-from summer.experiment import (
+from summer.options import LossWeights, ModelOptions, TrainingOptions
+from summer.training.checkpoints import TrainedModel
+from summer.training.history import EpochRecord, Watch
+from summer.training.preparation import Material, prepare
+from summer.training.seed import (
     Settings,
     Workplace,
     look_at_split,
@@ -28,8 +30,6 @@ from summer.experiment import (
     predictions_of,
     stage_of,
 )
-from summer.material import Material, prepare
-from summer.options import LossWeights, ModelOptions, TrainingOptions
 from tests.summer.made_up import LABELS, NO_HOLES, Lengths, made_conversations
 
 LENGTHS: Lengths = MappingProxyType(

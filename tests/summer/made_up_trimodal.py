@@ -29,7 +29,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from summer.conversations import Conversations, ModalityFeatures
+from summer.conversations.reading import Conversations, ModalityFeatures
 from summer.corpus import LabelSet, Modality, Split, Utterance
 
 TURNS = 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from summer.corpus import Modality, Split
-from summer.fusion import START_OF_PHI
+from summer.model.fusion import START_OF_PHI
 from tests.summer.made_up_trimodal import (
     DIALOGUES,
     TURNS,

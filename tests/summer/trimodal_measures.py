@@ -16,17 +16,17 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from summer import fusion
-from summer.checkpoints import TrainedModel
-from summer.conversations import Conversations
+from summer.conversations.reading import Conversations
 from summer.corpus import Modality, Split
-from summer.experiment import Settings, look_at_split, obtain_student, obtain_teacher, stage_of
-from summer.fusion import TeacherGuidedAttention
-from summer.material import Material, prepare
-from summer.model import Student
+from summer.model import fusion
+from summer.model.assembly import Student
+from summer.model.fusion import TeacherGuidedAttention
+from summer.model.routing import Routed
 from summer.options import LossWeights, ModelOptions, TrainingOptions
-from summer.prediction import SplitOutlook
-from summer.routing import Routed
+from summer.training.checkpoints import TrainedModel
+from summer.training.prediction import SplitOutlook
+from summer.training.preparation import Material, prepare
+from summer.training.seed import Settings, look_at_split, obtain_student, obtain_teacher, stage_of
 from tests.summer.made_up_training import made_place
 from tests.summer.made_up_trimodal import (
     TURNS,

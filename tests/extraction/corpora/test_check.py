@@ -17,8 +17,8 @@ from tests.extraction.corpora.trees import (
     write_film,
     write_iemocap,
 )
+from tests.places import DEMO
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 TEST = MELD_FOLDERS["test"]
 # One second of what MELD's files are like.
 USUAL = {"frames": 25, "rate": 25, "size": (1280, 720), "layout": "stereo"}
@@ -171,7 +171,7 @@ def test_a_file_that_went_away_is_missing(tmp_path: Path) -> None:
 
 
 def test_the_demo_corpus_holds_nothing_new() -> None:
-    root = REPOSITORY / "data" / "demo"
+    root = DEMO
     corpus = open_corpus("demo", root, {})
     found = check_corpus(corpus, root, workers=2, on_progress=unheard)
     assert [problem for problem in found if not problem.known] == []

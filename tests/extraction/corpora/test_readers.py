@@ -11,7 +11,7 @@ from extraction.corpora import CorpusError, open_corpus
 from extraction.corpora.quirks import QuirksError
 from tests.extraction.corpora.trees import MELD_FOLDERS, meld_row, write_csv, write_meld
 
-SHIPPED = files("extraction.corpora") / "meld.toml"
+SHIPPED = files("extraction.corpora.meld") / "meld.toml"
 
 
 @pytest.mark.parametrize(

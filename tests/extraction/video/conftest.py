@@ -15,8 +15,7 @@ from safetensors.torch import save_file
 from extraction.extractor import Clip, MediaSpan
 from extraction.weights import Weights
 from summer.corpus import Dialogue, Split, Utterance
-
-DEMO = Path(__file__).resolve().parents[3] / "data" / "demo"
+from tests.places import DEMO
 
 
 def portrait(name: str) -> NDArray[np.uint8]:

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from extraction.extractor import Extractor, Outcome
-from extraction.video.crops import crop_folder
 from extraction.video.extractor import LFNet3D
+from extraction.video.faces.crops import crop_folder
 from extraction.weights import Weights
 from summer.corpus import Status
 from tests import media_factory
-from tests.extraction.video.conftest import DEMO, clip, portrait
+from tests.extraction.video.conftest import clip, portrait
+from tests.places import DEMO
 
 TRAIN = DEMO / "train_splits"
 TWO_FACES = TRAIN / "dia2_utt4.mp4"

@@ -15,7 +15,7 @@ from summer.evaluation.confusion import ScoreError
 from summer.evaluation.predictions import PredictionsError
 from summer.evaluation.scores import results, score
 from summer.evaluation.significance import dialogue_bootstrap
-from summer.evaluation.tables import Table, paper_table
+from summer.report.tables import Table, paper_table
 from tests.summer.evaluation.made_predictions import (
     LABELS,
     counted_w_f1,

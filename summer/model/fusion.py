@@ -1,0 +1,229 @@
+"""Hierarchical cross-modal fusion, guided by where the teacher's attention disagrees.
+
+Paper: section 3.5, equations 7 to 10.
+
+    M_ij   = 1 where |s_tr - s_st| > 0.5, else 0            s = Q K^T / sqrt(d)            (7)
+    Dyn    = sum_j (1 - phi M_ij) softmax(s_st)_ij V_j      phi learned, in [0, 1]         (8)
+    H_ta   = Dyn(Q_t, K_a, V_a)                                                            (9)
+    H_tav  = Dyn(H_ta, K_v, V_v)                                                           (10)
+
+Each modality has a branch, text, audio and video first; a branch takes the other modalities in that order.
+One level of all branches, `layers` of them stacked:
+
+    H_m    = LayerNorm(H_m + Attention(H_m, H_m))                       within the modality
+    H_m    = LayerNorm(H_m + Dyn(H_m, H_n, H_n))   for each other n     (9), (10)
+    H_m    = LayerNorm(H_m + W_2 GELU(W_1 H_m))
+
+where H_n are the other branches after their own attention of the same level. The scores of the teacher's
+layer l guide level l; they are compared head by head.
+
+Dimensions: batch dialogues, seq utterances, head heads, width of the model.
+
+Departures from the paper: where the teacher has no vector for either utterance there is nothing to
+disagree with, so M is 0. As printed, weights are not normalised again after (8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from summer.corpus import Modality
+from summer.layers.attention import (
+    EncoderLayer,
+    FeedForward,
+    MultiHeadAttention,
+    SelfAttention,
+    weights_of_usable,
+)
+
+DISAGREEMENT_LIMIT = 0.5
+START_OF_PHI = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guidance:
+    """What the teacher shows the student's attention.
+
+    Args:
+        scores: one (batch, head, seq, seq) a layer, s_tr of equation 7.
+        usable: (batch, seq) where the teacher's modality has a vector.
+    """
+
+    scores: Sequence[Float[Tensor, "batch head seq seq"]]
+    usable: Bool[Tensor, "batch seq"]
+
+
+def disagreement(
+    teacher_scores: Float[Tensor, "batch head query key"],
+    student_scores: Float[Tensor, "batch head query key"],
+    usable: Bool[Tensor, "batch seq"],
+) -> Float[Tensor, "batch head query key"]:
+    """M of equation 7: 1 where the two differ by more than the limit, among utterances the teacher knows."""
+    differs = (teacher_scores - student_scores).abs() > DISAGREEMENT_LIMIT  # (7)
+    known = usable[:, None, :, None] & usable[:, None, None, :]
+    return (differs & known).to(student_scores.dtype)
+
+
+class TeacherGuidedAttention(nn.Module):
+    """LayerNorm(H + Dyn(H, other, other)): one step of the fusion, from one modality to another."""
+
+    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(width=width, heads=heads)
+        self.phi_logit = nn.Parameter(torch.tensor(START_OF_PHI).logit())
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(width)
+
+    @property
+    def phi(self) -> Float[Tensor, ""]:
+        """How much of a weight the teacher's disagreement takes away, in [0, 1]."""
+        return self.phi_logit.sigmoid()
+
+    def forward(
+        self,
+        hidden: Float[Tensor, "batch seq width"],
+        *,
+        other: Float[Tensor, "batch seq width"],
+        usable: Bool[Tensor, "batch seq"],
+        teacher_scores: Float[Tensor, "batch head seq seq"] | None,
+        teacher_usable: Bool[Tensor, "batch seq"] | None,
+    ) -> Float[Tensor, "batch seq width"]:
+        """Attend to the other modality, where `usable` says that it has a vector."""
+        scores = self.attention.scores(hidden, other)
+        weights = weights_of_usable(scores, usable)
+        if teacher_scores is not None and teacher_usable is not None:
+            masked = disagreement(teacher_scores, scores.detach(), teacher_usable)
+            weights = (1 - self.phi * masked) * weights  # (8)
+        attended = self.attention.attend(self.dropout(weights), other)
+        # A row whose weights are all zero has nothing to add, not even the projection's bias.
+        attended = attended.masked_fill(~usable.any(dim=1)[:, None, None], 0.0)
+        fused: Tensor = self.norm(hidden + self.dropout(attended))
+        return fused
+
+
+class FusionLevel(nn.Module):
+    """One level of every branch."""
+
+    def __init__(self, modalities: Sequence[Modality], *, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.modalities = tuple(modalities)
+        sizes = {"width": width, "heads": heads}
+        self.within = nn.ModuleDict({m: SelfAttention(**sizes, dropout=dropout) for m in self.modalities})
+        self.across = nn.ModuleDict(
+            {
+                f"{m}_from_{n}": TeacherGuidedAttention(**sizes, dropout=dropout)
+                for m, n in permutations(self.modalities, 2)
+            }
+        )
+        self.feed_forward = nn.ModuleDict(
+            {m: FeedForward(width=width, dropout=dropout) for m in self.modalities}
+        )
+
+    def forward(
+        self,
+        branches: Mapping[Modality, Tensor],
+        usable: Mapping[Modality, Tensor],
+        *,
+        teacher_scores: Tensor | None,
+        teacher_usable: Tensor | None,
+    ) -> dict[Modality, Tensor]:
+        """(batch, seq, width) of each branch, after this level."""
+        within = {m: self.within[m](branches[m], usable[m])[0] for m in self.modalities}
+        return {
+            m: self._fused(m, within, usable, teacher_scores=teacher_scores, teacher_usable=teacher_usable)
+            for m in self.modalities
+        }
+
+    def _fused(
+        self,
+        modality: Modality,
+        within: Mapping[Modality, Tensor],
+        usable: Mapping[Modality, Tensor],
+        *,
+        teacher_scores: Tensor | None,
+        teacher_usable: Tensor | None,
+    ) -> Tensor:
+        hidden = within[modality]
+        for other in (n for n in self.modalities if n != modality):  # (9), then (10)
+            hidden = self.across[f"{modality}_from_{other}"](
+                hidden,
+                other=within[other],
+                usable=usable[other],
+                teacher_scores=teacher_scores,
+                teacher_usable=teacher_usable,
+            )
+        fused: Tensor = self.feed_forward[modality](hidden)
+        return fused
+
+
+class HierarchicalFusion(nn.Module):
+    """HCMF: levels stacked, each guided by the teacher's layer of the same number."""
+
+    def __init__(self, levels: Sequence[FusionLevel]) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList(levels)
+
+    def forward(
+        self,
+        branches: Mapping[Modality, Tensor],
+        usable: Mapping[Modality, Tensor],
+        guidance: Guidance | None,
+    ) -> dict[Modality, Tensor]:
+        """H_m of each modality.
+
+        Raises:
+            ValueError: the teacher has another number of layers.
+        """
+        if guidance is not None and len(guidance.scores) != len(self.levels):
+            raise ValueError(
+                f"the teacher has {len(guidance.scores)} layers, the student {len(self.levels)} levels; "
+                "level l is guided by layer l, so train both with one model.layers"
+            )
+        fused = dict(branches)
+        for number, level in enumerate(self.levels):
+            fused = level(
+                fused,
+                usable,
+                teacher_scores=None if guidance is None else guidance.scores[number],
+                teacher_usable=None if guidance is None else guidance.usable,
+            )
+        return fused
+
+
+class SelfAttentionFusion(nn.Module):
+    """What the ablation of Table 4 puts in place of HCMF: each modality attends to itself only."""
+
+    def __init__(
+        self, modalities: Sequence[Modality], *, layers: int, width: int, heads: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.branches = nn.ModuleDict(
+            {
+                m: nn.ModuleList(
+                    EncoderLayer(width=width, heads=heads, dropout=dropout) for _ in range(layers)
+                )
+                for m in modalities
+            }
+        )
+
+    def forward(
+        self,
+        branches: Mapping[Modality, Tensor],
+        usable: Mapping[Modality, Tensor],
+        guidance: Guidance | None,
+    ) -> dict[Modality, Tensor]:
+        """H_m of each modality; the teacher has no say."""
+        del guidance
+        encoded = dict(branches)
+        for modality in self.branches:
+            for layer in self.branches[modality].children():
+                encoded[Modality(modality)], _ = layer(
+                    encoded[Modality(modality)], usable[Modality(modality)]
+                )
+        return encoded

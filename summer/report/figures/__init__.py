@@ -1,0 +1,76 @@
+"""Figures of a run as PNG: the confusion of classes, the curves of training, features before and after.
+
+Paper: figures 5 and 7 (training), figure 6 (t-SNE of the features). Matplotlib, and scikit-learn for t-SNE,
+are loaded when a figure is drawn, not before. No global state of matplotlib is used: the figures may be drawn
+beside any backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int64
+
+from summer.corpus import LabelSet
+from summer.evaluation.predictions import Predictions
+
+
+def draw_confusion(path: Path, predictions: Sequence[Predictions], labels: LabelSet, *, title: str) -> None:
+    """Draw which class is taken for which: shares of each truth, and utterances, means over seeds.
+
+    Args:
+        predictions: of one stage and split, one a seed.
+
+    Raises:
+        ScoreError: no predictions, no row whose truth is known, or another number of classes than labels.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.confusion import confusion_figure
+
+    save_figure(path, confusion_figure(predictions, labels, title))
+
+
+def draw_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> None:
+    """Draw how training went: a row of panels a stage, a line a seed.
+
+    Args:
+        histories: by stage, then seed, then epoch: `{"epoch": 1, "losses": {"total": 1.9, ...},
+            "dev_loss": 1.5, "dev_w_f1": 0.51, "kept_experts": {"text": 0.97}}`. What no epoch has, gets no
+            panel.
+
+    Raises:
+        ValueError: not one epoch.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.curves import curves_figure
+
+    save_figure(path, curves_figure(histories))
+
+
+def draw_projection(
+    path: Path,
+    features: Mapping[str, Float[np.ndarray, "rows _"]],
+    *,
+    truths: Int64[np.ndarray, " rows"],
+    labels: LabelSet,
+    seed: int = 0,
+) -> None:
+    """Draw features in the plane by t-SNE, one panel an entry of `features`, such as before and after.
+
+    Args:
+        features: by title of the panel; all of the same rows. At most 2,000 rows are drawn, chosen by `seed`.
+        truths: index of the class, -1 where unknown: such a row is not drawn.
+
+    Raises:
+        ValueError: fewer than five rows to draw, features that are not finite or are all alike.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.projection import projection_figure
+
+    save_figure(path, projection_figure(features, truths, labels, seed))

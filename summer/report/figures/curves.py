@@ -1,0 +1,145 @@
+"""How training went: losses by term, dev loss, dev w-F1 with the chosen epoch, the share of experts kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from summer.report.figures.canvas import INK, PALETTE, new_figure, plain
+
+History = Sequence[Mapping[str, Any]]
+WIDE_RANGE = 20.0
+ROOM_FOR_SHARES = 0.05
+INCHES_A_PANEL = (3.7, 3.4)
+
+
+def curves_figure(histories: Mapping[str, Sequence[History]]) -> Figure:
+    """A row of panels a stage, a line a seed.
+
+    Raises:
+        ValueError: not one epoch.
+    """
+    rows = {stage: [seed for seed in seeds if seed] for stage, seeds in histories.items()}
+    rows = {stage: seeds for stage, seeds in rows.items() if seeds}
+    if not rows:
+        raise ValueError("there is no epoch to draw; train for at least one")
+    panels = {stage: _panels(seeds) for stage, seeds in rows.items()}
+    columns = max(map(len, panels.values()))
+    width, height = INCHES_A_PANEL
+    figure = new_figure(width_inches=width * columns, height_inches=height * len(rows))
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    if len(set(map(len, rows.values())) - {1}):
+        figure.suptitle("one line a seed", fontsize=9, color=INK)
+    for axes_row, (stage, seeds) in zip(grid, rows.items(), strict=True):
+        for axes in axes_row[len(panels[stage]) :]:
+            axes.set_visible(False)
+        for axes, (title, draw) in zip(axes_row, panels[stage].items(), strict=False):
+            draw(axes, seeds)
+            _dress(axes, f"{stage}: {title}", longest=max(map(len, seeds)))
+    return figure
+
+
+def _panels(seeds: Sequence[History]) -> dict[str, Callable[[Axes, Sequence[History]], None]]:
+    """The panels that these epochs can fill."""
+    panels: dict[str, Callable[[Axes, Sequence[History]], None]] = {}
+    if _names(seeds, "losses"):
+        panels["training loss"] = partial(_draw_family, key="losses")
+    if _has(seeds, "dev_loss"):
+        panels["dev loss"] = _draw_dev_loss
+    if _has(seeds, "dev_w_f1"):
+        panels["dev w-F1"] = _draw_dev_score
+    if _names(seeds, "kept_experts"):
+        panels["experts kept"] = _draw_kept_experts
+    return panels
+
+
+def _names(seeds: Sequence[History], key: str) -> list[str]:
+    return list(dict.fromkeys(name for seed in seeds for epoch in seed for name in epoch.get(key) or ()))
+
+
+def _has(seeds: Sequence[History], key: str) -> bool:
+    return any(epoch.get(key) is not None for seed in seeds for epoch in seed)
+
+
+def _points(history: History, key: str, name: str | None = None) -> np.ndarray:
+    """(2, epochs): epochs and their values, without epochs that have none."""
+    found = [(epoch["epoch"], epoch.get(key)) for epoch in history]
+    if name is not None:
+        found = [(number, (value or {}).get(name)) for number, value in found]
+    return np.array([pair for pair in found if pair[1] is not None], dtype=np.float64).reshape(-1, 2).T
+
+
+def _draw_family(axes: Axes, seeds: Sequence[History], *, key: str) -> None:
+    """One colour a name, one line a seed."""
+    values = []
+    for place, name in enumerate(_names(seeds, key)):
+        colour = INK if name == "total" else PALETTE[place % (len(PALETTE) - 1)]
+        style = "-" if place < len(PALETTE) - 1 else "--"
+        for number, history in enumerate(seeds):
+            epochs, found = _points(history, key, name)
+            label = None if number else plain(name)
+            look = _look(epochs, seeds)
+            axes.plot(epochs, found, linestyle=style, color=colour, label=label, **look)
+            values.extend(found)
+    if min(values) > 0 and max(values) > WIDE_RANGE * min(values):
+        axes.set_yscale("log")
+    legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False, fontsize=8)
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1)
+
+
+def _draw_dev_loss(axes: Axes, seeds: Sequence[History]) -> None:
+    for history in seeds:
+        epochs, found = _points(history, "dev_loss")
+        axes.plot(epochs, found, color=PALETTE[0], **_look(epochs, seeds))
+
+
+def _draw_dev_score(axes: Axes, seeds: Sequence[History]) -> None:
+    """The lines, and on each a ring where it is highest: the epoch that is kept."""
+    for number, history in enumerate(seeds):
+        epochs, found = _points(history, "dev_w_f1")
+        axes.plot(epochs, found, color=PALETTE[0], **_look(epochs, seeds))
+        if found.size:
+            best = int(found.argmax())
+            label = None if number else "epoch chosen"
+            axes.scatter(
+                *(epochs[best], found[best], 36),
+                facecolor="white",
+                edgecolor=PALETTE[1],
+                linewidth=1.6,
+                zorder=3,
+                label=label,
+            )
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=8)
+
+
+def _draw_kept_experts(axes: Axes, seeds: Sequence[History]) -> None:
+    _draw_family(axes, seeds, key="kept_experts")
+    axes.set_yscale("linear")
+    axes.set_ylim(max(0.0, axes.get_ylim()[0] - ROOM_FOR_SHARES), 1 + ROOM_FOR_SHARES / 10)
+    axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+
+
+def _look(epochs: np.ndarray, seeds: Sequence[History]) -> dict[str, Any]:
+    """Lines of several seeds shine through each other; a lone epoch is no line and needs a dot."""
+    return {
+        "alpha": 1.0 if len(seeds) == 1 else 0.6,
+        "linewidth": 1.3,
+        "marker": "o" if epochs.size == 1 else None,
+        "markersize": 4,
+    }
+
+
+def _dress(axes: Axes, title: str, *, longest: int) -> None:
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=min(longest, 8), integer=True, min_n_ticks=1))
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,79 @@
+"""How two feature stores differ: origin, rows, statuses, vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from summer.corpus import Status
+from summer.store.hdf5 import FeatureStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One way in which two stores differ."""
+
+    where: str
+    first: str
+    second: str
+
+
+def differences(first: FeatureStore, second: FeatureStore) -> Iterator[Difference]:
+    """Differences of two stores: header and settings, then rows of only one, then statuses and vectors."""
+    yield from _header_differences(first, second)
+    row_in_second = {u.id: row for row, u in enumerate(second.rows.utterances)}
+    row_in_first = {u.id: row for row, u in enumerate(first.rows.utterances)}
+    for name in row_in_first.keys() - row_in_second.keys():
+        yield Difference(where=f"row {name}", first="present", second="absent")
+    for name in row_in_second.keys() - row_in_first.keys():
+        yield Difference(where=f"row {name}", first="absent", second="present")
+    common = [(name, row, row_in_second[name]) for name, row in row_in_first.items() if name in row_in_second]
+    yield from _row_differences(first, second, common)
+
+
+def _header_differences(first: FeatureStore, second: FeatureStore) -> Iterator[Difference]:
+    for name in (
+        "corpus",
+        "protocol",
+        "modality",
+        "labels",
+        "dim",
+        "fingerprint",
+        "corpus_digest",
+        "complete",
+    ):
+        old, new = getattr(first.header, name), getattr(second.header, name)
+        if old != new:
+            yield Difference(where=name, first=str(old), second=str(new))
+    for kind in ("settings", "reduction"):
+        old_values, new_values = getattr(first.header, kind), getattr(second.header, kind)
+        for name in sorted(old_values.keys() | new_values.keys()):
+            old, new = old_values.get(name, "absent"), new_values.get(name, "absent")
+            if old != new:
+                yield Difference(where=f"{kind} {name}", first=old, second=new)
+
+
+def _row_differences(
+    first: FeatureStore, second: FeatureStore, common: list[tuple[str, int, int]]
+) -> Iterator[Difference]:
+    raw, other_raw = first.features("raw"), second.features("raw")
+    for name, row, other_row in common:
+        status, other_status = first.rows.statuses[row], second.rows.statuses[other_row]
+        if status is not other_status:
+            yield Difference(where=f"status of {name}", first=status, second=other_status)
+        elif raw.shape[1] == other_raw.shape[1] and status is Status.OK:
+            yield from _vector_difference(name, raw[row], other_raw[other_row])
+
+
+def _vector_difference(name: str, vector: np.ndarray, other: np.ndarray) -> Iterator[Difference]:
+    if np.array_equal(vector, other):
+        return
+    cosine = float(vector @ other / (np.linalg.norm(vector) * np.linalg.norm(other)))
+    furthest = int(np.abs(vector - other).argmax())
+    yield Difference(
+        where=f"vector of {name} (cosine {cosine:.6f}), most at {furthest}",
+        first=f"{vector[furthest]:.6g}",
+        second=f"{other[furthest]:.6g}",
+    )

@@ -1,0 +1,258 @@
+"""The feature store: one HDF5 file a modality and corpus. The one file that knows HDF5.
+
+Rows stand in corpus order, so a dialogue is one slice. Layout of the file (`rows` = utterances):
+
+    id, split, dialogue, speaker, label      (rows,) UTF-8, fixed length
+    turn                                     (rows,) int64
+    start_seconds, end_seconds               (rows,) float64, NaN where unknown
+    status, reason                           (rows,) UTF-8; a row whose status is not "ok" holds zeros
+    columns/<name>                           (rows,) the modality's own facts: keyframes, tokens, ...
+    features/raw                             (rows, dim) float32
+    features/reduced                         (rows, width) float32, once reduced
+
+File attributes: schema_version, corpus, protocol, modality, labels, fingerprint, corpus_digest, complete,
+settings and reduction (JSON). Nothing in the file depends on when, where or in how many attempts it was made,
+so equal input gives equal bytes.
+
+HDF5 is not safe against a kill while open for writing: files are written aside and renamed into place.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from summer.corpus import Modality, Split, Status, Utterance
+from summer.durable import check_free_space, explained_disk_errors, replace_durably, write_aside
+from summer.store.rows import Header, Kind, Rows, StoreError
+
+SCHEMA_VERSION = 1
+FEATURES = "features"
+COLUMNS = "columns"
+
+
+class FeatureStore:
+    """A store opened for reading. Use as a context manager.
+
+    Raises:
+        StoreError: the file is absent, not HDF5, truncated, or of another schema.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open_for_reading(path)
+        try:
+            self.header = _read_header(self._file)
+            self.rows = _read_rows(self._file)
+        except (KeyError, ValueError) as error:
+            self._file.close()
+            raise StoreError(f"{path} is not a feature store of this project: {error}") from error
+
+    def __enter__(self) -> FeatureStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def features(self, kind: Kind = "raw", rows: slice = slice(None)) -> NDArray[np.float32]:
+        """(rows, width) float32 vectors; zeros where a row's status is not ok.
+
+        Raises:
+            StoreError: `reduced` is asked for before the store was reduced.
+        """
+        name = f"{FEATURES}/{kind}"
+        if name not in self._file:
+            raise StoreError(f"{self.path} has no {kind} features; run summer-extract to the end first")
+        values: NDArray[np.float32] = self._file[name][rows]
+        return values
+
+    @property
+    def reduced_width(self) -> int | None:
+        """Width of the reduced features, None before reduction."""
+        name = f"{FEATURES}/reduced"
+        return int(self._file[name].shape[1]) if name in self._file else None
+
+
+class StoreWriter:
+    """A store being written aside; `new_store` makes it and renames the file into place at the end."""
+
+    def __init__(self, file: h5py.File, rows: Rows, dim: int) -> None:
+        self._file = file
+        self._rows = rows
+        self._raw = file.create_dataset(f"{FEATURES}/raw", shape=(len(rows), dim), dtype="<f4")
+
+    def write_raw(self, first_row: int, vectors: NDArray[np.float32]) -> None:
+        """Write (n, dim) vectors as rows [first_row, first_row + n); rows that are not ok must be zeros."""
+        usable = self._rows.usable[first_row : first_row + len(vectors)]
+        if vectors[~usable].any():
+            raise StoreError("a row whose status is not ok must hold zeros")
+        self._raw[first_row : first_row + len(vectors)] = vectors
+
+    def read_raw(self) -> NDArray[np.float32]:
+        """(rows, dim) float32, as written so far."""
+        values: NDArray[np.float32] = self._raw[:]
+        return values
+
+    def write_reduced(self, vectors: NDArray[np.float32], reduction: Mapping[str, str]) -> None:
+        """Write (rows, width) reduced vectors, and what reduced them."""
+        self._file.create_dataset(f"{FEATURES}/reduced", data=vectors.astype("<f4"))
+        self._file.attrs["reduction"] = _canonical_json(reduction)
+
+
+@contextmanager
+def new_store(path: Path, header: Header, rows: Rows) -> Iterator[StoreWriter]:
+    """Write a store aside and rename it to `path` when the block ends without an error.
+
+    Raises:
+        DiskError: disk full, or the folder cannot be written; nothing is left behind.
+    """
+    check_free_space(path, needed_bytes=2 * 4 * len(rows) * header.dim)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with explained_disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with h5py.File(aside, "w", libver="v110") as file:
+                _write_header(file, header)
+                _write_rows(file, rows)
+                yield StoreWriter(file, rows, header.dim)
+            replace_durably(aside, path)
+    finally:
+        with suppress(FileNotFoundError):
+            aside.unlink()
+
+
+def write_part(path: Path, header: Header, rows: Rows, vectors: NDArray[np.float32]) -> None:
+    """Write a small store in one go: made in memory, then put in place by one rename.
+
+    Raises:
+        DiskError: disk full, or the folder cannot be written; no partial file is left in place.
+    """
+    image = io.BytesIO()
+    with h5py.File(image, "w", libver="v110") as file:
+        _write_header(file, header)
+        _write_rows(file, rows)
+        StoreWriter(file, rows, header.dim).write_raw(0, vectors)
+    write_aside(path, image.getvalue())
+
+
+def _open_for_reading(path: Path) -> h5py.File:
+    if not path.is_file():
+        raise StoreError(f"there is no feature store at {path}; make it with summer-extract")
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be read as HDF5 ({error}); delete it and run summer-extract again"
+        ) from error
+
+
+def _write_header(file: h5py.File, header: Header) -> None:
+    file.attrs["schema_version"] = SCHEMA_VERSION
+    for name in ("corpus", "protocol", "fingerprint", "corpus_digest"):
+        file.attrs[name] = getattr(header, name)
+    file.attrs["modality"] = header.modality.value
+    file.attrs["complete"] = header.complete
+    file.attrs["labels"] = _canonical_json(header.labels)
+    file.attrs["settings"] = _canonical_json(header.settings)
+    file.attrs["reduction"] = _canonical_json(header.reduction)
+
+
+def _read_header(file: h5py.File) -> Header:
+    attributes = file.attrs
+    if int(attributes["schema_version"]) != SCHEMA_VERSION:
+        raise ValueError(
+            f"its schema is version {attributes['schema_version']}, this program reads {SCHEMA_VERSION}; "
+            "extract again with --overwrite"
+        )
+    return Header(
+        corpus=attributes["corpus"],
+        protocol=attributes["protocol"],
+        modality=Modality(attributes["modality"]),
+        labels=tuple(json.loads(attributes["labels"])),
+        dim=int(file[f"{FEATURES}/raw"].shape[1]),
+        fingerprint=attributes["fingerprint"],
+        corpus_digest=attributes["corpus_digest"],
+        complete=bool(attributes["complete"]),
+        settings=json.loads(attributes["settings"]),
+        reduction=json.loads(attributes["reduction"]),
+    )
+
+
+def _write_rows(file: h5py.File, rows: Rows) -> None:
+    utterances = rows.utterances
+    for name in ("id", "split", "dialogue", "speaker", "label"):
+        _write_text(file, name, [getattr(utterance, name) for utterance in utterances])
+    file.create_dataset("turn", data=np.array([utterance.turn for utterance in utterances], dtype="<i8"))
+    for name in ("start_seconds", "end_seconds"):
+        seconds = [getattr(utterance, name) for utterance in utterances]
+        file.create_dataset(name, data=np.array([np.nan if s is None else s for s in seconds], dtype="<f8"))
+    _write_text(file, "status", rows.statuses)
+    _write_text(file, "reason", rows.reasons)
+    columns = file.create_group(COLUMNS)
+    for name, values in sorted(rows.columns.items()):
+        if all(isinstance(value, str) for value in values):
+            _write_text(columns, name, [str(value) for value in values])
+        else:
+            columns.create_dataset(name, data=np.asarray(values))
+
+
+def _read_rows(file: h5py.File) -> Rows:
+    text = {name: _read_text(file[name]) for name in ("id", "split", "dialogue", "speaker", "label")}
+    turns = file["turn"][:].tolist()
+    starts, ends = (_none_for_nan(file[name][:]) for name in ("start_seconds", "end_seconds"))
+    utterances = [
+        Utterance(
+            id=text["id"][row],
+            split=Split(text["split"][row]),
+            dialogue=text["dialogue"][row],
+            turn=turns[row],
+            speaker=text["speaker"][row],
+            text="",
+            label=text["label"][row],
+            start_seconds=starts[row],
+            end_seconds=ends[row],
+        )
+        for row in range(len(turns))
+    ]
+    return Rows(
+        utterances=utterances,
+        statuses=[Status(status) for status in _read_text(file["status"])],
+        reasons=_read_text(file["reason"]),
+        columns={name: _read_column(dataset) for name, dataset in file[COLUMNS].items()},
+    )
+
+
+def _write_text(group: h5py.Group, name: str, values: Sequence[str]) -> None:
+    encoded = [str(value).encode() for value in values]
+    length = max([1, *map(len, encoded)])
+    group.create_dataset(name, data=np.array(encoded, dtype=h5py.string_dtype("utf-8", length)))
+
+
+def _read_text(dataset: h5py.Dataset) -> list[str]:
+    return [value.decode() for value in dataset[:]]
+
+
+def _read_column(dataset: h5py.Dataset) -> list[Any]:
+    if dataset.dtype.kind == "S":
+        return _read_text(dataset)
+    values: list[Any] = dataset[:].tolist()
+    return values
+
+
+def _none_for_nan(values: NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(value) else float(value) for value in values]
+
+
+def _canonical_json(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = dict(value)
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

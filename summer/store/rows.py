@@ -1,0 +1,74 @@
+"""What a store says of itself and of its rows, without the file: header, rows, and the error of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from summer.corpus import Modality, Status, Utterance
+
+Kind = Literal["raw", "reduced"]
+
+
+class StoreError(ValueError):
+    """A feature store that cannot be read, written or used; the message names the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What a store says of itself.
+
+    Args:
+        fingerprint: sha256 over model, weights, versions and options of the extractor.
+        corpus_digest: sha256 over the annotations that the rows were taken from.
+        complete: whether every utterance of the corpus has its row.
+        settings: what the fingerprint was taken of, to be read by people.
+        reduction: method, width and fingerprint of the reducer; empty before reduction.
+    """
+
+    corpus: str
+    protocol: str
+    modality: Modality
+    labels: tuple[str, ...]
+    dim: int
+    fingerprint: str
+    corpus_digest: str
+    complete: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    reduction: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """All of a store but its features: one entry a row in each field.
+
+    Raises:
+        StoreError: an id stands twice, or the fields differ in length.
+    """
+
+    utterances: Sequence[Utterance]
+    statuses: Sequence[Status]
+    reasons: Sequence[str]
+    columns: Mapping[str, Sequence[int | float | str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.utterances), len(self.statuses), len(self.reasons)}
+        lengths |= {len(values) for values in self.columns.values()}
+        if len(lengths) > 1:
+            raise StoreError(f"the fields of the rows differ in length: {sorted(lengths)}")
+        ids = [utterance.id for utterance in self.utterances]
+        if len(set(ids)) < len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise StoreError(f"row {twice!r} stands twice; each utterance has one row")
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """(rows,) True where the status is ok."""
+        return np.array([status is Status.OK for status in self.statuses], dtype=bool)

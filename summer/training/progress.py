@@ -1,0 +1,97 @@
+"""Where a training stands, on the disk: one folder an epoch, written aside and renamed; the last one is kept.
+
+accelerate writes weights, optimiser, schedule and random states; `progress.json` says how the training went
+and is the last file of a whole folder. The weights of the best epoch lie beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from summer.durable import check_free_space, explained_disk_errors
+from summer.training.history import Course, EpochRecord, TrainingError
+from summer.training.stages import Stage
+
+LOGGER = logging.getLogger(__name__)
+DAMAGE = (
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError),
+    *(SafetensorError, pickle.UnpicklingError),
+)
+STATES_OF_A_PARAMETER = 4  # itself, the best so far, and two moments of Adam; float32 each
+EPOCH, PROGRESS, BEST = "epoch", "progress.json", "best.safetensors"
+
+
+def save_progress(
+    accelerator: Accelerator, folder: Path, stage: Stage, course: Course, *, is_best: bool
+) -> None:
+    """Write where the training stands; a kill leaves the epoch before or this one.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
+    epoch = course.history[-1].epoch
+    aside = folder / f".{EPOCH}-{epoch}.tmp"
+    parameters = sum(parameter.numel() for parameter in stage.parameters())
+    check_free_space(aside, needed_bytes=4 * parameters * STATES_OF_A_PARAMETER)
+    with explained_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if is_best and accelerator.is_main_process:
+            best_aside = folder / f".{BEST}.tmp"
+            save_file(_weights(stage), best_aside)
+            best_aside.replace(folder / BEST)
+        accelerator.save_state(str(aside))
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            (aside / PROGRESS).write_text(json.dumps(asdict(course)), encoding="utf-8")
+            aside.rename(folder / f"{EPOCH}-{epoch}")
+            for old in _epochs(folder)[:-1]:
+                shutil.rmtree(old)
+    accelerator.wait_for_everyone()
+
+
+def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
+    """Go on from the last epoch on the disk, or from nothing.
+
+    Raises:
+        TrainingError: it is damaged, or of another model.
+    """
+    for half_written in folder.glob(f".{EPOCH}-*.tmp"):
+        shutil.rmtree(half_written, ignore_errors=True)
+    found = _epochs(folder)
+    if not found:
+        return Course()
+    try:
+        progress: dict[str, Any] = json.loads((found[-1] / PROGRESS).read_text(encoding="utf-8"))
+        accelerator.load_state(str(found[-1]))
+        history = [EpochRecord(**record) for record in progress.pop("history")]
+    except DAMAGE as error:
+        cause = (str(error) or type(error).__name__).splitlines()[0]
+        raise TrainingError(
+            f"{found[-1]} cannot be gone on from ({cause}); delete {folder} and train the {stage.name} again"
+        ) from error
+    LOGGER.info("%s: going on after epoch %d", stage.name, len(history))
+    return Course(history=history, **progress)
+
+
+def load_best(folder: Path, stage: Stage) -> None:
+    """Give the stage's model the weights of its best epoch."""
+    stage.model.load_state_dict(load_file(folder / BEST))
+
+
+def _weights(stage: Stage) -> dict[str, Any]:
+    return {name: value.detach().cpu().contiguous() for name, value in stage.model.state_dict().items()}
+
+
+def _epochs(folder: Path) -> list[Path]:
+    whole = [path for path in folder.glob(f"{EPOCH}-*") if (path / PROGRESS).is_file()]
+    return sorted(whole, key=lambda path: int(path.name.rpartition("-")[2]))

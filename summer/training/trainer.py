@@ -1,0 +1,142 @@
+"""The training loop of a stage: Adam, warm-up and decay, early stopping on a split's weighted F1.
+
+Paper: section 4.3. Hugging Face accelerate has the device, mixed precision, several devices and the files of
+a checkpoint. Random numbers are seeded anew at the start of each epoch from seed, stage and epoch, and
+progress is saved at its end, so a run that goes on from there gives the numbers of an unbroken run.
+
+A step reads nothing back from the device; losses are looked at every few steps (`summer.training.history`).
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+
+from summer.conversations.batches import ConversationDealer
+from summer.conversations.dialogues import DialogueRows
+from summer.corpus import Split
+from summer.options import TrainingOptions
+from summer.training.history import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
+from summer.training.prediction import SplitOutlook, look_at
+from summer.training.progress import load_best, load_progress, save_progress
+from summer.training.stages import Stage, trainable_parameters
+
+
+def train(
+    stage: Stage,
+    dealer: ConversationDealer,
+    *,
+    options: TrainingOptions,
+    seed: int,
+    accelerator: Accelerator,
+    folder: Path,
+    watch: Watch,
+) -> Course:
+    """Train a stage, from where `folder` says it stands, and leave it with the weights of its best epoch.
+
+    Args:
+        accelerator: made for this stage alone.
+
+    Raises:
+        TrainingError: no utterance with a truth to choose the epoch by, or a loss that is not finite.
+        Stopped: `watch.should_stop` said so.
+        DiskError: the disk is full or refuses.
+    """
+    parameters = trainable_parameters(stage)
+    adam = torch.optim.Adam(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, _warm_up_and_decay(options, dealer, accelerator))
+    wrapped, optimizer = accelerator.prepare(stage, adam)
+    accelerator.register_for_checkpointing(schedule)
+    course = load_progress(accelerator, folder, stage)
+    chosen_by = _batches_to_choose_by(dealer, options)
+    for epoch in range(len(course.history) + 1, options.most_epochs + 1):
+        if course.is_patience_spent(options.patience_epochs):
+            break
+        torch.manual_seed(_seed_of(seed, stage.name, epoch))
+        order = torch.Generator().manual_seed(_seed_of(seed, "order", epoch))
+        batches = dealer.deal(Split.TRAIN, size=options.batch_dialogues, generator=order)
+        shares = _shares(batches, accelerator)
+        losses = LossBook(stage.name, epoch)
+        wrapped.train()
+        for step, dialogues in enumerate(shares, start=1):
+            if watch.should_stop():
+                raise Stopped
+            terms = wrapped(dealer.batch(dialogues).to(accelerator.device))
+            accelerator.backward(terms["total"])
+            accelerator.clip_grad_norm_(parameters, options.largest_gradient_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            schedule.step()
+            losses.note(terms)
+            watch.on_step(stage.name, epoch, step, len(shares))
+        record = _record(
+            losses, look_at(stage, dealer, chosen_by, accelerator), float(schedule.get_last_lr()[0])
+        )
+        is_best = course.offer(record)
+        save_progress(accelerator, folder, stage, course, is_best=is_best)
+        watch.on_epoch(stage.name, record)
+    load_best(folder, stage)
+    return course
+
+
+def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) -> list[list[DialogueRows]]:
+    split = options.select_on
+    batches = dealer.deal(split, size=options.batch_dialogues, generator=None)
+    if not any(u.label for batch in batches for located in batch for u in located.dialogue.utterances):
+        other = "choose on dev"
+        if split is Split.DEV:
+            other = "give the corpus a dev split, or take --select-on test, which inflates the score"
+        raise TrainingError(f"{split} is to choose the epoch and has no utterance with a truth; {other}")
+    return batches
+
+
+def _warm_up_and_decay(
+    options: TrainingOptions, dealer: ConversationDealer, accelerator: Accelerator
+) -> Callable[[int], float]:
+    """Share of the learning rate at a step: up over the warm-up, then down to 0 at the last epoch's end."""
+    batches = math.ceil(len(dealer.of_split(Split.TRAIN)) / options.batch_dialogues)
+    steps = math.ceil(batches / accelerator.num_processes) * options.most_epochs
+    warm_up_steps = max(1, round(steps * options.warmup_share))
+
+    def share(step: int) -> float:
+        left = (steps - step) / max(1, steps - warm_up_steps)
+        return float(min((step + 1) / warm_up_steps, left, 1.0))
+
+    return share
+
+
+def _seed_of(seed: int, name: str, epoch: int) -> int:
+    """A number for the random generators, another one for each of the three, the same everywhere."""
+    return zlib.crc32(f"{seed}/{name}/{epoch}".encode())
+
+
+def _shares(batches: Sequence[list[DialogueRows]], accelerator: Accelerator) -> Sequence[list[DialogueRows]]:
+    """This process's batches: as many for each; the first are given twice where they are not even."""
+    count = accelerator.num_processes
+    even = math.ceil(len(batches) / count) * count
+    dealt = [batches[number % len(batches)] for number in range(even)]
+    return dealt[accelerator.process_index :: count]
+
+
+def _record(losses: LossBook, outlook: SplitOutlook, learning_rate: float) -> EpochRecord:
+    means, score = losses.means(), outlook.weighted_f1
+    if score is None or not math.isfinite(outlook.loss):
+        raise TrainingError(
+            f"{losses.stage}, epoch {losses.epoch}: after it the loss on the split that chooses the epoch is "
+            f"{outlook.loss}; the learning rate is likely too high: lower it "
+            f"(-o {losses.stage}.learning_rate=...)"
+        )
+    return EpochRecord(
+        epoch=losses.epoch,
+        losses=means,
+        learning_rate=learning_rate,
+        dev_loss=outlook.loss,
+        dev_w_f1=score,
+        kept_experts={m.value: share for m, share in outlook.kept_experts.items()},
+        modality_weights={m.value: weight for m, weight in outlook.modality_weights.items()},
+    )

@@ -1,0 +1,47 @@
+"""Differences of stores: none between equals, each kind named with both values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from summer.corpus import Status
+from summer.store import FeatureStore, new_store
+from summer.store.comparison import differences
+from tests.summer.store.test_hdf5 import header, rows, vectors, write
+
+
+def found(first: Path, second: Path) -> dict[str, tuple[str, str]]:
+    with FeatureStore(first) as one, FeatureStore(second) as two:
+        return {d.where: (d.first, d.second) for d in differences(one, two)}
+
+
+def test_equal_stores_do_not_differ(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", rows())
+    write(tmp_path / "b.h5", rows())
+    assert found(tmp_path / "a.h5", tmp_path / "b.h5") == {}
+
+
+def test_each_kind_of_difference_is_named_with_both_values(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", rows(3))
+    table = rows(2)
+    other = replace(header(), fingerprint="e" * 64, settings={"model": "eGeMAPS", "rate": "8000"})
+    table = replace(table, statuses=[Status.OK, Status.MISSING])
+    changed = vectors(table)
+    changed[0, 1] += 1
+    with new_store(tmp_path / "b.h5", other, table) as writer:
+        writer.write_raw(0, changed)
+    result = found(tmp_path / "a.h5", tmp_path / "b.h5")
+    assert result["fingerprint"] == ("f" * 64, "e" * 64)
+    assert result["settings model"] == ("ComParE_2016", "eGeMAPS")
+    assert result["settings rate"] == ("absent", "8000")
+    assert result["reduction method"] == ("pca", "absent")
+    assert result["row train/dia0_utt2"] == ("present", "absent")
+    assert result["status of train/dia0_utt1"] == ("no_audio", "missing")
+    moved = [where for where in result if where.startswith("vector of train/dia0_utt0")]
+    assert len(moved) == 1
+    assert result[moved[0]] == ("2", "3")
+    assert "most at 1" in moved[0]
+    assert np.isclose(float(moved[0].partition("cosine ")[2][:8]), 16 / np.sqrt(14 * 19), atol=1e-5)
