@@ -1,13 +1,11 @@
-"""All conversations of a corpus, read from one store a modality and checked to belong together.
+"""All conversations of a corpus, read from one store per modality and checked to belong together.
 
 Features are standardised robustly (`summer.conversations.standardisation`), fitted on the usable rows of the
-training split only. Rows that are not ok keep their status as a mask; a modality that no training row has is
-left out.
+training split only. Rows that are not ok keep their status as a mask.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,7 +18,6 @@ from summer.conversations.standardisation import Standardisation, fit_standardis
 from summer.corpus import LabelSet, Modality, Split, Utterance
 from summer.store import FeatureStore, Header
 
-LOGGER = logging.getLogger(__name__)
 ROWS_AT_ONCE = 1024
 
 
@@ -77,7 +74,7 @@ class Conversations:
 
 
 def read_conversations(paths: Sequence[Path]) -> Conversations:
-    """Read one store a modality.
+    """Read one store per modality.
 
     Args:
         paths: of stores, at least one; reduced features are read where a store has them.
@@ -85,7 +82,7 @@ def read_conversations(paths: Sequence[Path]) -> Conversations:
     Raises:
         StoreError: a store cannot be read.
         ConversationError: two stores of one modality, stores that do not belong together, an unfinished one,
-            a row that is ok and not finite, no training row with a label, or labels of one class only.
+            a row that is ok and not finite, or a label that is not of the label set.
     """
     if not paths:
         raise ConversationError("no feature store is given; make some with summer-extract")
@@ -103,8 +100,12 @@ def read_conversations(paths: Sequence[Path]) -> Conversations:
             utterances=tuple(stores[0].rows.utterances),
             features={store.header.modality: _read_features(store) for store in stores},
         )
-    _check_labels(conversations)
-    return _without_absent_modalities(conversations)
+    strange = {u.label for u in conversations.utterances if u.label} - set(conversations.labels.names)
+    if strange:
+        raise ConversationError(
+            f"label {min(strange)!r} is not one of {', '.join(conversations.labels.names)}; extract again"
+        )
+    return conversations
 
 
 def fit_standardisations(conversations: Conversations) -> dict[Modality, Standardisation]:
@@ -132,7 +133,7 @@ def _check_modalities(stores: Sequence[FeatureStore]) -> None:
         other = seen.setdefault(store.header.modality, store)
         if other is not store:
             raise ConversationError(
-                f"{other.path} and {store.path} both hold {store.header.modality}; give one store a modality"
+                f"{other.path} and {store.path} both hold {store.header.modality}; give one store per modality"
             )
         if not store.header.complete:
             raise ConversationError(
@@ -196,40 +197,3 @@ def _check_finite(store: FeatureStore, vectors: NDArray[np.float32], usable: NDA
                 f"{store.path}: row {store.rows.utterances[start + int(bad[0])].id} holds NaN or infinity "
                 "though its status is ok; extract or import the store again with --overwrite"
             )
-
-
-def _check_labels(conversations: Conversations) -> None:
-    training = conversations.counted(Split.TRAIN)
-    found = {u.label for u, counts in zip(conversations.utterances, training, strict=True) if counts}
-    if not found:
-        raise ConversationError(
-            f"{conversations.corpus} has no training utterance with a label and a usable vector; "
-            "there is nothing to learn from"
-        )
-    strange = {u.label for u in conversations.utterances if u.label} - set(conversations.labels.names)
-    if strange:
-        raise ConversationError(
-            f"label {min(strange)!r} is not one of {', '.join(conversations.labels.names)}; extract again"
-        )
-    if len(found) == 1:
-        raise ConversationError(
-            f"every training utterance of {conversations.corpus} is {min(found)!r}; one class alone cannot "
-            "be told from others: give a training split of at least 2"
-        )
-    missing = [name for name in conversations.labels.names if name not in found]
-    if missing:
-        LOGGER.warning("the training split has no utterance of %s: it cannot be learned", ", ".join(missing))
-
-
-def _without_absent_modalities(conversations: Conversations) -> Conversations:
-    training = np.array([u.split is Split.TRAIN for u in conversations.utterances], dtype=bool)
-    present = {m: one for m, one in conversations.features.items() if (one.usable & training).any()}
-    for modality in conversations.features.keys() - present.keys():
-        LOGGER.warning("no training utterance has %s: it is left out", modality.value)
-    return Conversations(
-        corpus=conversations.corpus,
-        protocol=conversations.protocol,
-        labels=conversations.labels,
-        utterances=conversations.utterances,
-        features=present,
-    )

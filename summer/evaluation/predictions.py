@@ -1,11 +1,12 @@
-"""Predictions of one stage, seed and split, and the table of a run that keeps them.
+"""Predictions of one model, seed and split, and the table of a run that keeps them.
 
-RUN/predictions.csv is UTF-8 text, one row a seed, split and utterance:
+RUN/predictions.csv is UTF-8 text, one row per seed, split and utterance, any number of models side by side:
 
-    seed, split, id, dialogue, truth, teacher, student, teacher_<label>..., student_<label>...
+    seed, split, id, dialogue, truth, <model>..., <model>_<label>...
 
-`truth`, `teacher` and `student` are labels; the rest are probabilities, written so that float32 returns bit
-by bit and with it the guess. A truth that is unknown and a stage that was not run are empty cells.
+such as `..., truth, teacher, student, teacher_joy, ..., student_joy, ...`. `truth` and `<model>` are labels; the
+rest are probabilities, written so that float32 returns bit by bit and with it the guess. A truth that is
+unknown, and a model that was not run on that seed and split, are empty cells.
 
 Dimensions: `rows` utterances, `cls` emotion classes in the order of the label set.
 """
@@ -14,10 +15,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +27,8 @@ from numpy.typing import NDArray
 from summer.corpus import UNKNOWN_LABEL, LabelSet, Split
 from summer.durable import write_aside
 
-Stage = Literal["teacher", "student"]
-STAGES: tuple[Stage, ...] = ("teacher", "student")
-FIXED_COLUMNS = ("seed", "split", "id", "dialogue", "truth", *STAGES)
+FIXED_COLUMNS = ("seed", "split", "id", "dialogue", "truth")
+MODEL_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")  # no "_": it parts a model from a label in the header
 ANEW = "write it anew: run summer-train again with the same --out"
 
 
@@ -40,17 +41,18 @@ class Predictions:
     """What one trained model says of one split.
 
     Args:
+        model: its name, in small letters, digits and hyphens.
         ids: of the utterances, each once.
         dialogues: the dialogue of each utterance.
         truths: (rows,) index of the right class, -1 where it is unknown: such a row is in no score.
         probabilities: (rows, cls).
 
     Raises:
-        PredictionsError: no rows, lengths that differ, an id given twice, a truth that is no class, a
+        PredictionsError: no such name, no rows, lengths that differ, an id given twice, a truth that is no class, a
             probability that is not a finite number.
     """
 
-    stage: Stage
+    model: str
     seed: int
     split: Split
     ids: tuple[str, ...]
@@ -59,6 +61,11 @@ class Predictions:
     probabilities: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        if not MODEL_NAME.fullmatch(self.model) or self.model in FIXED_COLUMNS:
+            raise PredictionsError(
+                f"{self.model!r} is no name of a model; give small letters, digits and hyphens, and none of "
+                f"{', '.join(FIXED_COLUMNS)}"
+            )
         if self.probabilities.ndim != 2 or 0 in self.probabilities.shape:
             raise PredictionsError(
                 f"{self.name}: probabilities of shape {self.probabilities.shape}; give (rows, cls), at least "
@@ -69,7 +76,7 @@ class Predictions:
             if len(getattr(self, name)) != rows:
                 raise PredictionsError(
                     f"{self.name}: {len(getattr(self, name))} {name} for {rows} rows of probabilities; give "
-                    "one a row"
+                    "one per row"
                 )
         if len(set(self.ids)) < rows:
             twice = next(name for row, name in enumerate(self.ids) if name in self.ids[:row])
@@ -89,7 +96,7 @@ class Predictions:
     @property
     def name(self) -> str:
         """Whose predictions these are, for messages."""
-        return f"{self.stage}, seed {self.seed}, {self.split}"
+        return f"{self.model}, seed {self.seed}, {self.split}"
 
     @property
     def guesses(self) -> NDArray[np.int64]:
@@ -139,51 +146,60 @@ def aligned(predictions: Predictions, reference: Predictions) -> Predictions:
     return result
 
 
+def models_of(predictions: Sequence[Predictions]) -> list[str]:
+    """The names of the models, in the order in which they come first."""
+    return list(dict.fromkeys(found.model for found in predictions))
+
+
 def write_predictions(path: Path, predictions: Sequence[Predictions], labels: LabelSet) -> None:
-    """Write all predictions of a run as one table, by seed, then split.
+    """Write all predictions of a run as one table, by seed, then split; models in the order given.
 
     Raises:
-        PredictionsError: nothing to write, one stage, seed and split twice, another number of classes,
-            stages of one seed that predict different utterances, a label without a name.
+        PredictionsError: nothing to write, one model, seed and split twice, another number of classes,
+            models of one seed that predict different utterances, a label without a name.
         DiskError: the disk is full or refuses.
     """
     if not predictions or "" in labels.names:
         raise PredictionsError(f"{path}: give at least one prediction, and every label a name")
+    models = models_of(predictions)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*FIXED_COLUMNS, *_probability_columns(labels)])
-    for _, stages in sorted(_by_model(predictions, labels).items()):
-        writer.writerows(_table_rows(stages, labels))
+    writer.writerow(_header(models, labels))
+    for _, found in sorted(_by_seed_and_split(predictions, labels).items()):
+        writer.writerows(_table_rows(found, models, labels))
     write_aside(path, text.getvalue().encode("utf-8"))
 
 
-def _probability_columns(labels: LabelSet) -> list[str]:
-    return [f"{stage}_{label}" for stage in STAGES for label in labels.names]
+def _header(models: Sequence[str], labels: LabelSet) -> list[str]:
+    probabilities = [f"{model}_{label}" for model in models for label in labels.names]
+    return [*FIXED_COLUMNS, *models, *probabilities]
 
 
-def _by_model(
+def _by_seed_and_split(
     predictions: Sequence[Predictions], labels: LabelSet
-) -> dict[tuple[int, int], dict[Stage, Predictions]]:
-    groups: dict[tuple[int, int], dict[Stage, Predictions]] = {}
+) -> dict[tuple[int, int], dict[str, Predictions]]:
+    groups: dict[tuple[int, int], dict[str, Predictions]] = {}
     for found in predictions:
-        stages = groups.setdefault((found.seed, list(Split).index(found.split)), {})
-        if found.stage in stages:
-            raise PredictionsError(f"{found.name}: given twice; give each stage, seed and split once")
+        models = groups.setdefault((found.seed, list(Split).index(found.split)), {})
+        if found.model in models:
+            raise PredictionsError(f"{found.name}: given twice; give each model, seed and split once")
         if found.probabilities.shape[1] != len(labels):
             raise PredictionsError(
                 f"{found.name}: {found.probabilities.shape[1]} classes, but the labels are "
                 f"{', '.join(labels.names)}; give the labels of the corpus that it was trained on"
             )
-        stages[found.stage] = found
+        models[found.model] = found
     return groups
 
 
-def _table_rows(stages: Mapping[Stage, Predictions], labels: LabelSet) -> Iterator[list[object]]:
-    reference = next(iter(stages.values()))
+def _table_rows(
+    found_by_model: Mapping[str, Predictions], models: Sequence[str], labels: LabelSet
+) -> Iterator[list[object]]:
+    reference = next(iter(found_by_model.values()))
     rows = len(reference.ids)
     guesses, cells = [], []
-    for stage in STAGES:
-        found = aligned(stages[stage], reference) if stage in stages else None
+    for model in models:
+        found = aligned(found_by_model[model], reference) if model in found_by_model else None
         guesses.append([labels.names[guess] for guess in found.guesses] if found else [""] * rows)
         # numpy writes the shortest text from which float32 returns exactly
         cells.append(found.probabilities.astype(str) if found else np.full((rows, len(labels)), ""))
@@ -196,13 +212,13 @@ def _table_rows(stages: Mapping[Stage, Predictions], labels: LabelSet) -> Iterat
 
 
 def read_predictions(path: Path) -> tuple[list[Predictions], LabelSet]:
-    """Read what `write_predictions` wrote: predictions by seed and split, teacher first, and the labels.
+    """Read what `write_predictions` wrote: predictions by seed and split, models in order, and the labels.
 
     Raises:
         PredictionsError: no such file, cut off, or columns, cells or guesses that cannot be; names the line.
     """
     header, lines = _read_lines(path)
-    labels = _labels_of(path, header)
+    models, labels = _models_and_labels(path, header)
     groups: dict[tuple[str, str], list[tuple[int, list[str]]]] = {}
     for number, cells in lines:
         if len(cells) != len(header):
@@ -211,10 +227,10 @@ def read_predictions(path: Path) -> tuple[list[Predictions], LabelSet]:
             )
         groups.setdefault((cells[0], cells[1]), []).append((number, cells))
     found = [
-        _predictions_of(path, stage, members, labels)
+        _predictions_of(path, model, columns, members, labels)
         for members in groups.values()
-        for stage in STAGES
-        if any(any(_cells_of(stage, cells, labels)) for _, cells in members)
+        for model, columns in _columns_of(models, labels).items()
+        if any(cells[column] for _, cells in members for column in columns)
     ]
     if not found:
         raise PredictionsError(f"{path} holds no predictions; {ANEW}")
@@ -235,41 +251,50 @@ def _read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return lines[0][1], lines[1:]
 
 
-def _labels_of(path: Path, header: Sequence[str]) -> LabelSet:
-    fixed = len(FIXED_COLUMNS)
-    teacher = header[fixed : fixed + (len(header) - fixed) // 2]
-    labels = LabelSet(tuple(dict.fromkeys(column.removeprefix(f"{STAGES[0]}_") for column in teacher)))
-    if list(header) != [*FIXED_COLUMNS, *_probability_columns(labels)] or not len(labels):
+def _models_and_labels(path: Path, header: Sequence[str]) -> tuple[list[str], LabelSet]:
+    named = header[len(FIXED_COLUMNS) :]
+    models = list(takewhile(lambda column: "_" not in column, named))
+    block = named[len(models) : len(models) + (len(named) - len(models)) // max(1, len(models))]
+    labels = LabelSet(tuple(dict.fromkeys(column.partition("_")[2] for column in block)))
+    if not models or not len(labels) or list(header) != _header(models, labels):
         raise PredictionsError(
-            f"{path}: its columns are {', '.join(header)}, but {', '.join(FIXED_COLUMNS)} and a probability "
-            f"for each stage and label are expected; {ANEW}"
+            f"{path}: its columns are {', '.join(header)}, but {', '.join(FIXED_COLUMNS)}, the models, and a "
+            f"probability for each model and label are expected; {ANEW}"
         )
-    return labels
+    return models, labels
 
 
-def _cells_of(stage: Stage, cells: Sequence[str], labels: LabelSet) -> Sequence[str]:
-    """The stage's own cells of a row: its label, then its probabilities."""
-    first = len(FIXED_COLUMNS) + STAGES.index(stage) * len(labels)
-    return [cells[FIXED_COLUMNS.index(stage)], *cells[first : first + len(labels)]]
+def _columns_of(models: Sequence[str], labels: LabelSet) -> dict[str, list[int]]:
+    """Where each model's cells stand in a row: its label, then its probabilities."""
+    first = len(FIXED_COLUMNS)
+    blocks = first + len(models)
+    return {
+        model: [first + place, *range(blocks + place * len(labels), blocks + (place + 1) * len(labels))]
+        for place, model in enumerate(models)
+    }
 
 
 def _predictions_of(
-    path: Path, stage: Stage, members: Sequence[tuple[int, list[str]]], labels: LabelSet
+    path: Path,
+    model: str,
+    columns: Sequence[int],
+    members: Sequence[tuple[int, list[str]]],
+    labels: LabelSet,
 ) -> Predictions:
     truths, probabilities = [], []
     for number, cells in members:
         try:
-            truths.append(labels.index(cells[4]) if cells[4] else UNKNOWN_LABEL)
-            guess, *distribution = _cells_of(stage, cells, labels)
+            truths.append(labels.index_or_unknown(cells[4]))
+            guess, *distribution = (cells[column] for column in columns)
             probabilities.append([float(cell) for cell in distribution])
             if probabilities[-1].index(max(probabilities[-1])) != labels.index(guess):
-                raise ValueError(f"the {stage}'s label is {guess!r}, which is not its most probable one")
+                raise ValueError(f"the {model}'s label is {guess!r}, which is not its most probable one")
         except ValueError as error:
             raise PredictionsError(f"{path}, line {number}: {error}; {ANEW}") from error
     number, first = members[0]
     try:
         return Predictions(
-            stage=stage,
+            model=model,
             seed=int(first[0]),
             split=Split(first[1]),
             ids=tuple(cells[2] for _, cells in members),

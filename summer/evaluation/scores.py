@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from summer.corpus import UNKNOWN_LABEL, LabelSet, Split
 from summer.evaluation.confusion import ScoreError, dialogue_confusions
-from summer.evaluation.predictions import STAGES, Predictions, Stage
+from summer.evaluation.predictions import Predictions, models_of
 from summer.evaluation.significance import dialogue_bootstrap
 from summer.metrics import accuracy, f1_scores, precisions, recalls, weighted_f1
 
@@ -74,42 +74,42 @@ def score(predictions: Predictions, labels: LabelSet) -> Scores:
     )
 
 
-def seeds_of(predictions: Sequence[Predictions], stage: Stage, split: Split) -> list[Predictions]:
-    """Those of one stage and split, in order of seed.
+def seeds_of(predictions: Sequence[Predictions], model: str, split: Split) -> list[Predictions]:
+    """Those of one model and split, in order of seed.
 
     Raises:
         ScoreError: a seed is given twice.
     """
-    found = [one for one in predictions if one.stage == stage and one.split is split]
+    found = [one for one in predictions if one.model == model and one.split is split]
     found.sort(key=lambda one: one.seed)
     for earlier, later in pairwise(found):
         if earlier.seed == later.seed:
-            raise ScoreError(f"{later.name}: given twice; give each stage, seed and split once")
+            raise ScoreError(f"{later.name}: given twice; give each model, seed and split once")
     return found
 
 
 def results(predictions: Sequence[Predictions], labels: LabelSet) -> dict[str, Any]:
-    """What results.json says of the scores: by stage, then by split, lists with one value a seed, in order.
+    """What results.json says of the scores: by model, then by split, lists with one value per seed, in order.
 
     A split without a known truth is left out. `w_f1_std` is the sample's standard deviation over seeds, null
     with one seed; `w_f1_interval_95` that of the mean over seeds, by resampled dialogues.
 
     Raises:
         ScoreError: a seed given twice, or another number of classes than labels.
-        PredictionsError: seeds of one stage and split that are not of the same utterances.
+        PredictionsError: seeds of one model and split that are not of the same utterances.
     """
     outcome: dict[str, Any] = {}
-    for stage, split, seeds in _scorable(predictions):
-        outcome.setdefault(stage, {})[split.value] = _summary(seeds, labels)
+    for model, split, seeds in _scorable(predictions):
+        outcome.setdefault(model, {})[split.value] = _summary(seeds, labels)
     return outcome
 
 
-def _scorable(predictions: Sequence[Predictions]) -> Iterator[tuple[Stage, Split, list[Predictions]]]:
-    for stage in STAGES:
+def _scorable(predictions: Sequence[Predictions]) -> Iterator[tuple[str, Split, list[Predictions]]]:
+    for model in models_of(predictions):
         for split in SPLITS:
-            seeds = seeds_of(predictions, stage, split)
+            seeds = seeds_of(predictions, model, split)
             if seeds and (seeds[0].truths != UNKNOWN_LABEL).any():
-                yield stage, split, seeds
+                yield model, split, seeds
 
 
 def _summary(seeds: Sequence[Predictions], labels: LabelSet) -> dict[str, Any]:

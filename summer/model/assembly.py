@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from summer.classifier import CorpusShape, Measure, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
 from summer.layers.attention import EncoderLayer
@@ -29,38 +30,7 @@ from summer.model.embedding import UnimodalEncoder, UtteranceSpeakerEmbedding
 from summer.model.fusion import FusionLevel, Guidance, HierarchicalFusion, SelfAttentionFusion
 from summer.model.global_moe import GlobalMixture
 from summer.model.routing import SparseDynamicMixture, build_mixture
-from summer.options import Form, FusionKind, Rule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSizes:
-    """Every number that shapes a model; a checkpoint carries them and is rebuilt from them.
-
-    Args:
-        feature_dims: width of each modality's features; the modalities of the model, in order.
-        classes: emotion classes.
-        identities: rows of the speaker embedding.
-        longest_dialogue: positions, and so the most utterances of a dialogue.
-        width: of the model, a multiple of 2 and of `heads`.
-        experts: of the SDMoE, a modality.
-        layers: of the teacher, and levels of the student's fusion.
-        encoder_skip: whether features also reach U_e past DialogueRNN.
-        routing, fusion, mixture: the parts that ablations exchange.
-    """
-
-    feature_dims: Mapping[Modality, int]
-    classes: int
-    identities: int
-    longest_dialogue: int
-    width: int
-    heads: int
-    layers: int
-    experts: int
-    dropout: float
-    encoder_skip: bool
-    routing: Rule = "sparse"
-    fusion: FusionKind = "guided"
-    mixture: Form = "printed"
+from summer.options import ModelOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +84,7 @@ class Teacher(nn.Module):
     ) -> None:
         super().__init__()
         self.modality = modality
+        self.modalities = (modality,)
         self.encoder = encoder
         self.mixture = mixture
         self.layers = nn.ModuleList(layers)
@@ -133,6 +104,21 @@ class Teacher(nn.Module):
             features=hidden,
             guidance=Guidance(scores=scores, usable=usable),
             kept={self.modality: routed.kept},
+        )
+
+    def losses(
+        self, output: TeacherOutput, batch: ConversationBatch, truth_loss: TruthLoss
+    ) -> dict[str, Tensor]:
+        """Cross-entropy against smoothed labels (14), where the utterance has the modality."""
+        loss = truth_loss(output.logits, batch.labels, batch.usable[self.modality])
+        return {"smooth": loss, "total": loss}
+
+    def outlook(self, output: TeacherOutput, batch: ConversationBatch) -> Outlook:
+        """Logits and f_tr; draws the share of experts kept."""
+        return Outlook(
+            logits=output.logits,
+            features=output.features,
+            drawn={"kept_experts": measures_of_kept(output.kept, batch)},
         )
 
 
@@ -177,65 +163,75 @@ class Student(nn.Module):
         )
 
 
-def build_teacher(sizes: ModelSizes) -> Teacher:
+def measures_of_kept(
+    kept: Mapping[Modality, Bool[Tensor, "batch seq expert"]], batch: ConversationBatch
+) -> dict[str, Measure]:
+    """The share of experts kept, by modality, over utterances that have it."""
+    return {m.value: Measure(values=of_m, counted=batch.usable[m]) for m, of_m in kept.items()}
+
+
+def build_teacher(options: ModelOptions, shape: CorpusShape) -> Teacher:
     """A teacher with new weights.
 
     Raises:
-        ValueError: sizes of several modalities; a width that does not divide.
+        ValueError: a shape of several modalities; a width that does not divide.
     """
-    if len(sizes.feature_dims) != 1:
-        raise ValueError(f"a teacher has one modality, not {len(sizes.feature_dims)}; choose with --modality")
-    modality = next(iter(sizes.feature_dims))
+    if len(shape.feature_dims) != 1:
+        raise ValueError(f"a teacher has one modality, not {len(shape.feature_dims)}; choose with --modality")
+    modality = next(iter(shape.feature_dims))
     return Teacher(
         modality=modality,
-        encoder=_build_encoder(sizes, modality),
-        mixture=build_mixture(width=sizes.width, experts=sizes.experts, rule=sizes.routing),
+        encoder=_build_encoder(options, shape, modality),
+        mixture=build_mixture(width=options.width, experts=options.experts, rule=options.routing),
         layers=[
-            EncoderLayer(width=sizes.width, heads=sizes.heads, dropout=sizes.dropout)
-            for _ in range(sizes.layers)
+            EncoderLayer(width=options.width, heads=options.heads, dropout=options.dropout)
+            for _ in range(options.layers)
         ],
-        classifier=nn.Linear(sizes.width, sizes.classes),
-        dropout=sizes.dropout,
+        classifier=nn.Linear(options.width, shape.classes),
+        dropout=options.dropout,
     )
 
 
-def build_student(sizes: ModelSizes) -> Student:
+def build_student(options: ModelOptions, shape: CorpusShape) -> Student:
     """A student with new weights.
 
     Raises:
         ValueError: a width that does not divide.
     """
-    modalities = tuple(sizes.feature_dims)
+    modalities = tuple(shape.feature_dims)
     return Student(
-        encoders={m: _build_encoder(sizes, m) for m in modalities},
+        encoders={m: _build_encoder(options, shape, m) for m in modalities},
         mixtures={
-            m: build_mixture(width=sizes.width, experts=sizes.experts, rule=sizes.routing) for m in modalities
+            m: build_mixture(width=options.width, experts=options.experts, rule=options.routing)
+            for m in modalities
         },
-        fusion=_build_fusion(sizes),
-        global_mixture=GlobalMixture(modalities=len(modalities), width=sizes.width, form=sizes.mixture),
-        classifier=nn.Linear(sizes.width, sizes.classes),
-        dropout=sizes.dropout,
+        fusion=_build_fusion(options, modalities),
+        global_mixture=GlobalMixture(
+            modalities=len(modalities), width=options.width, form=options.mixture
+        ),
+        classifier=nn.Linear(options.width, shape.classes),
+        dropout=options.dropout,
     )
 
 
-def _build_fusion(sizes: ModelSizes) -> HierarchicalFusion | SelfAttentionFusion:
-    modalities = tuple(sizes.feature_dims)
-    if sizes.fusion == "self-attention":
+def _build_fusion(
+    options: ModelOptions, modalities: tuple[Modality, ...]
+) -> HierarchicalFusion | SelfAttentionFusion:
+    width, heads, dropout = options.width, options.heads, options.dropout
+    if options.fusion == "self-attention":
         return SelfAttentionFusion(
-            modalities, layers=sizes.layers, width=sizes.width, heads=sizes.heads, dropout=sizes.dropout
+            modalities, layers=options.layers, width=width, heads=heads, dropout=dropout
         )
     return HierarchicalFusion(
         [
-            FusionLevel(modalities, width=sizes.width, heads=sizes.heads, dropout=sizes.dropout)
-            for _ in range(sizes.layers)
+            FusionLevel(modalities, width=width, heads=heads, dropout=dropout)
+            for _ in range(options.layers)
         ]
     )
 
 
-def _build_encoder(sizes: ModelSizes, modality: Modality) -> UnimodalEncoder:
-    dim, width = sizes.feature_dims[modality], sizes.width
-    if width % 2:
-        raise ValueError(f"width {width} is odd; each direction of a BiGRU has half of it: take an even one")
+def _build_encoder(options: ModelOptions, shape: CorpusShape, modality: Modality) -> UnimodalEncoder:
+    dim, width = shape.feature_dims[modality], options.width
     return UnimodalEncoder(
         dialogue_rnn=DialogueRNN(
             input_dim=dim,
@@ -245,13 +241,13 @@ def _build_encoder(sizes: ModelSizes, modality: Modality) -> UnimodalEncoder:
             bidirectional=True,
             listener_update=False,
             emotion_attention=True,
-            dropout=sizes.dropout,
+            dropout=options.dropout,
         ),
         embedding=UtteranceSpeakerEmbedding(
-            width=width, identities=sizes.identities, longest_dialogue=sizes.longest_dialogue
+            width=width, identities=shape.identities, longest_dialogue=options.longest_dialogue
         ),
-        skip=nn.Linear(dim, width) if sizes.encoder_skip else None,
-        dropout=sizes.dropout,
+        skip=nn.Linear(dim, width) if options.encoder_skip else None,
+        dropout=options.dropout,
     )
 
 

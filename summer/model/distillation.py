@@ -99,53 +99,66 @@ def mean_of_counted(
     return values.masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
 
 
-class InteractiveDistillation(nn.Module):
-    """The four losses of the student.
+def distillation_losses(
+    weights: LossWeights,
+    *,
+    classifier: nn.Linear,
+    logits: Float[Tensor, "batch seq cls"],
+    branches: Mapping[Modality, Float[Tensor, "batch seq width"]],
+    usable: Mapping[Modality, Bool[Tensor, "batch seq"]],
+    teacher_features: Float[Tensor, "batch seq width"],
+    teacher_usable: Bool[Tensor, "batch seq"],
+    labels: Int[Tensor, "batch seq"],
+    class_weights: Float[Tensor, " cls"] | None,
+) -> dict[str, Float[Tensor, ""]]:
+    """The four losses of the student by name, and their weighted sum as `total`.
 
     Args:
         weights: kappa and epsilon.
+        classifier: the frozen teacher's.
+        logits: of the student's own classifier.
+        branches: H_m of each modality, with `usable` where it has a vector.
+    """
+    features = torch.cat([branches[m] for m in branches])
+    there = torch.cat([usable[m] for m in branches])
+    truths = labels.repeat(len(branches), 1)
+    taught = teacher_features.repeat(len(branches), 1, 1)
+    both = there & teacher_usable.repeat(len(branches), 1)
+    through_teacher = classifier(features)
+    anything = torch.stack(list(usable.values())).any(dim=0)
+    terms = {
+        "cross": cross_loss(through_teacher, classifier(taught), both),
+        "align": align_loss(through_teacher, truths, there, class_weights),
+        "inner": inner_loss(features, taught, both),
+        "smooth": smooth_loss(
+            logits, labels, anything, epsilon=weights.epsilon, class_weights=class_weights
+        ),
+    }
+    total = sum(getattr(weights, name) * term for name, term in terms.items())  # (15)
+    return {**terms, "total": torch.as_tensor(total)}
+
+
+class SmoothedTruthLoss(nn.Module):
+    """Equation 14 with its numbers fixed, as a `TruthLoss` that any model is trained by.
+
+    Args:
+        epsilon: share of the right class; 1 is plain cross-entropy.
         class_weights: (cls,) or None.
     """
 
-    def __init__(self, *, weights: LossWeights, class_weights: Float[Tensor, " cls"] | None) -> None:
+    def __init__(self, *, epsilon: float, class_weights: Float[Tensor, " cls"] | None) -> None:
         super().__init__()
-        self.weights = weights
+        self.epsilon = epsilon
         self.class_weights: Tensor | None
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(
         self,
-        *,
-        classifier: nn.Linear,
         logits: Float[Tensor, "batch seq cls"],
-        branches: Mapping[Modality, Float[Tensor, "batch seq width"]],
-        usable: Mapping[Modality, Bool[Tensor, "batch seq"]],
-        teacher_features: Float[Tensor, "batch seq width"],
-        teacher_usable: Bool[Tensor, "batch seq"],
         labels: Int[Tensor, "batch seq"],
-    ) -> dict[str, Float[Tensor, ""]]:
-        """Each term by name, and their weighted sum as `total`.
-
-        Args:
-            classifier: the frozen teacher's.
-            logits: of the student's own classifier.
-            branches: H_m of each modality, with `usable` where it has a vector.
-        """
-        features = torch.cat([branches[m] for m in branches])
-        there = torch.cat([usable[m] for m in branches])
-        truths = labels.repeat(len(branches), 1)
-        taught = teacher_features.repeat(len(branches), 1, 1)
-        both = there & teacher_usable.repeat(len(branches), 1)
-        through_teacher = classifier(features)
-        anything = torch.stack(list(usable.values())).any(dim=0)
-        kappa, class_weights = self.weights, self.class_weights
-        terms = {
-            "cross": cross_loss(through_teacher, classifier(taught), both),
-            "align": align_loss(through_teacher, truths, there, class_weights),
-            "inner": inner_loss(features, taught, both),
-            "smooth": smooth_loss(
-                logits, labels, anything, epsilon=kappa.epsilon, class_weights=class_weights
-            ),
-        }
-        total = sum(getattr(kappa, name) * term for name, term in terms.items())  # (15)
-        return {**terms, "total": torch.as_tensor(total)}
+        counted: Bool[Tensor, "batch seq"],
+    ) -> Float[Tensor, ""]:
+        """Mean over utterances that are counted and have a truth."""
+        return smooth_loss(
+            logits, labels, counted, epsilon=self.epsilon, class_weights=self.class_weights
+        )

@@ -1,4 +1,4 @@
-"""Tables 1 and 2 of the paper: one row a stage, ACC and F1 of each class, then w-ACC and w-F1, in percent."""
+"""Tables 1 and 2 of the paper: one row per model, ACC and F1 of each class, then w-ACC and w-F1, in percent."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 
 from summer.corpus import LabelSet, Split
 from summer.evaluation.confusion import ScoreError
-from summer.evaluation.predictions import STAGES, Predictions
+from summer.evaluation.predictions import Predictions, models_of
 from summer.evaluation.scores import Scores, score, seeds_of
 
 NO_UTTERANCES = "–"
+TITLES = {"teacher": "Teacher Model", "student": "Student Model"}  # the paper's words; others by their names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +56,10 @@ def paper_table(
     """
     header = ["", *(f"{label} {name}" for label in labels.names for name in ("ACC", "F1")), "w-ACC", "w-F1"]
     rows = []
-    for stage in STAGES:
-        seeds = seeds_of(predictions, stage, split)
+    for model in models_of(predictions):
+        seeds = seeds_of(predictions, model, split)
         if seeds:
-            name = f"{stage.capitalize()} Model{selection_note(selected_on)}"
+            name = f"{TITLES.get(model, model)}{selection_note(selected_on)}"
             rows.append((name, *_percentages([score(found, labels) for found in seeds], labels)))
     if not rows:
         raise ScoreError(f"there are no predictions of {split}; give another split, or predict it")

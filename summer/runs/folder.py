@@ -1,7 +1,8 @@
-"""The folder of a run: what it was told to do, and whether it may be gone on with.
+"""The folder of a run: what it was told to do, and whether a command may resume it.
 
-RUN/run.json            settings, seeds, corpus, stores' fingerprints, commit, versions
-RUN/seed<N>/            models, histories, and predictions.csv once the seed is finished
+RUN/run.json            models, settings, seeds, corpus, stores' fingerprints, commit, versions
+RUN/features/           how the features were made: settings of every store, reducers, small encoders
+RUN/seed<N>/            <model>.safetensors, <model>-history.json, and predictions.csv once the seed is finished
 RUN/predictions.csv     all seeds    RUN/results.json    RUN/table.md    RUN/*.png    RUN/tensorboard/
 """
 
@@ -19,7 +20,6 @@ from typing import Any
 from summer.durable import explained_disk_errors, write_aside
 
 RECORD = "run.json"
-MOST_SEEDS = 1000
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "h5py")
 MUST_AGREE = ("settings", "teacher_run", "corpus", "protocol", "labels", "stores", "precision")
 
@@ -28,8 +28,8 @@ class RunError(ValueError):
     """A run that cannot begin or go on; the message names the remedy."""
 
 
-def open_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
-    """Begin a run, or go on with one of the same settings.
+def begin_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
+    """Begin a run, or resume one of the same settings.
 
     Args:
         record: what the run is told to do; JSON.
@@ -41,7 +41,7 @@ def open_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: b
     """
     path = out / RECORD
     if resume and overwrite:
-        raise RunError("--resume goes on with a run, --overwrite starts it anew; give one of them")
+        raise RunError("--resume continues a run, --overwrite starts it anew; give one of them")
     if path.is_file() and "settings" not in _recorded(path):
         raise RunError(f"{path} is no record of a run; give another --out, or delete {out} yourself")
     if overwrite and path.is_file():
@@ -50,7 +50,7 @@ def open_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: b
     if path.is_file():
         if not resume:
             raise RunError(
-                f"{out} holds a run; --resume goes on with it, --overwrite starts it anew; or give another "
+                f"{out} holds a run; --resume continues it, --overwrite starts it anew; or give another "
                 "--out"
             )
         _check_same(path, record)
@@ -59,10 +59,13 @@ def open_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: b
     write_aside(path, json.dumps(record, indent=1, ensure_ascii=False).encode())
 
 
-def seeds_so_far(out: Path) -> list[int]:
-    """The seeds that a run was begun with; none where there is no run."""
+def read_record(out: Path) -> Mapping[str, Any]:
+    """What run.json says, {} where there is no run; a run of before 0.2.0 names its models by its stage."""
     path = out / RECORD
-    return list(_recorded(path).get("seeds", ())) if path.is_file() else []
+    record = dict(_recorded(path)) if path.is_file() else {}
+    if record and "models" not in record:
+        record["models"] = ["teacher"] if record.get("stage") == "teacher" else ["teacher", "student"]
+    return record
 
 
 def seed_folder(out: Path, seed: int) -> Path:
@@ -76,26 +79,6 @@ def origin_of_program() -> dict[str, Any]:
         "commit": _commit(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
-
-
-def parse_seeds(text: str) -> list[int]:
-    """`0-4` or `0,3` to a list, in order, each once.
-
-    Raises:
-        RunError: anything else.
-    """
-    try:
-        return sorted({seed for part in text.split(",") for seed in _range(part)})
-    except ValueError as error:
-        raise RunError(f"seeds {text!r}: write them as 0-4 or 0,3, {MOST_SEEDS} at most") from error
-
-
-def _range(part: str) -> Sequence[int]:
-    first, dash, last = part.strip().partition("-")
-    seeds = range(int(first), int(last if dash else first) + 1)
-    if not 0 < len(seeds) <= MOST_SEEDS:
-        raise ValueError(part)
-    return seeds
 
 
 def _commit() -> str:

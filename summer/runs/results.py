@@ -9,17 +9,16 @@ from typing import Any
 
 from summer.corpus import LabelSet, Split
 from summer.durable import write_aside
-from summer.evaluation.predictions import STAGES, Predictions, read_predictions, write_predictions
+from summer.evaluation.predictions import Predictions, models_of, read_predictions, write_predictions
 from summer.evaluation.scores import results, seeds_of
 from summer.report.figures import draw_confusion, draw_curves
 from summer.report.tables import paper_table
 from summer.runs.folder import seed_folder
+from summer.training.history import Course, read_history
 from summer.training.seed import SCORED_SPLITS
 
-History = list[dict[str, Any]]
 
-
-def write_results(out: Path, record: Mapping[str, Any], seeds: Sequence[int], labels: LabelSet) -> None:
+def write_results(out: Path, record: Mapping[str, Any], labels: LabelSet) -> None:
     """Write all that is known of the finished seeds of a run.
 
     Args:
@@ -28,33 +27,47 @@ def write_results(out: Path, record: Mapping[str, Any], seeds: Sequence[int], la
     Raises:
         DiskError: the disk is full or refuses.
     """
-    predictions = [
-        one for seed in seeds for one in read_predictions(seed_folder(out, seed) / "predictions.csv")[0]
-    ]
-    histories = _histories(out, seeds)
+    predictions = _in_order_of_models(
+        [
+            one
+            for seed in record["seeds"]
+            for one in read_predictions(seed_folder(out, seed) / "predictions.csv")[0]
+        ],
+        record["models"],
+    )
+    selected_on = Split(record["selected_on"])
+    courses = _courses(out, record["seeds"], models_of(predictions), selected_on)
     write_predictions(out / "predictions.csv", predictions, labels)
-    chosen = {stage: [_chosen(history) for history in of_seeds] for stage, of_seeds in histories.items()}
+    chosen = {model: [_chosen(course) for course in of_seeds] for model, of_seeds in courses.items()}
     summary = {**record, **results(predictions, labels), "chosen_epochs": chosen}
     write_aside(out / "results.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
-    write_aside(out / "table.md", _tables(predictions, labels, Split(record["selected_on"])).encode())
-    _draw(out, predictions, labels, histories)
+    write_aside(out / "table.md", _tables(predictions, labels, selected_on).encode())
+    _draw(out, predictions, labels, courses)
 
 
-def _histories(out: Path, seeds: Sequence[int]) -> dict[str, list[History]]:
-    """By stage, then seed; a teacher of another run has its history there."""
-    found: dict[str, list[History]] = {}
-    for stage in STAGES:
+def _in_order_of_models(predictions: list[Predictions], models: Sequence[str]) -> list[Predictions]:
+    """By seed, then by the run's order of models, whatever seed has which."""
+    place = {model: number for number, model in enumerate(models)}
+    return sorted(predictions, key=lambda one: place.get(one.model, len(place)))
+
+
+def _courses(
+    out: Path, seeds: Sequence[int], models: Sequence[str], selected_on: Split
+) -> dict[str, list[Course]]:
+    """By model, then seed; a teacher of another run has its history there."""
+    found: dict[str, list[Course]] = {}
+    for model in models:
         for seed in seeds:
-            path = seed_folder(out, seed) / f"{stage}-history.json"
+            path = seed_folder(out, seed) / f"{model}-history.json"
             if path.is_file():
-                found.setdefault(stage, []).append(json.loads(path.read_text(encoding="utf-8")))
+                found.setdefault(model, []).append(read_history(path, selected_on=selected_on))
     return found
 
 
-def _chosen(history: History) -> dict[str, Any]:
-    """The epoch that was kept: its number, dev score, share of experts kept, weights of the modalities."""
-    best = max(history, key=lambda record: (record["dev_w_f1"], -record["epoch"]))
-    return {key: best[key] for key in ("epoch", "dev_w_f1", "kept_experts", "modality_weights")}
+def _chosen(course: Course) -> dict[str, Any]:
+    """The epoch that was kept: its number, its score, and what the model wanted drawn."""
+    best = course.best
+    return {"epoch": best.epoch, "selected_on": best.selected_on, "w_f1": best.w_f1, **best.drawn}
 
 
 def _tables(predictions: Sequence[Predictions], labels: LabelSet, selected_on: Split) -> str:
@@ -69,11 +82,12 @@ def _draw(
     out: Path,
     predictions: Sequence[Predictions],
     labels: LabelSet,
-    histories: Mapping[str, Sequence[History]],
+    courses: Mapping[str, Sequence[Course]],
 ) -> None:
-    for stage in STAGES:
-        found = seeds_of(predictions, stage, Split.TEST)
+    for model in models_of(predictions):
+        found = seeds_of(predictions, model, Split.TEST)
         if found and (found[0].truths >= 0).any():
-            draw_confusion(out / f"confusion-{stage}.png", found, labels, title=f"{stage}, test")
-    if histories:
+            draw_confusion(out / f"confusion-{model}.png", found, labels, title=f"{model}, test")
+    if courses:
+        histories = {model: [course.to_json() for course in of_seeds] for model, of_seeds in courses.items()}
         draw_curves(out / "curves.png", histories)

@@ -1,33 +1,39 @@
-"""A trained model as one safetensors file that rebuilds itself: sizes, labels, speakers, scales, weights.
+"""A trained model as one safetensors file that rebuilds itself: options, labels, speakers, scales, weights.
 
-A student's file carries its teacher too, which guides it at inference. Nothing is pickled.
+The file names the kind of model and carries what that kind is built of, so any model is read the same way. A
+student's file carries its teacher too, which guides it at inference. Nothing is pickled.
+
+Header (JSON under the metadata key "summer"): format, models (what is needed first, the model itself last; each
+with name, options, shape), labels, identities, origin. Tensors: `model.*` its weights; `centre.<modality>` and
+`spread.<modality>` its scales. Format 1, of versions before 0.2.0, knew a teacher and a student only; it is
+read still.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from summer.classifier import CorpusShape
 from summer.conversations.reading import Conversations
 from summer.conversations.speakers import SpeakerIdentities
 from summer.conversations.standardisation import Standardisation
 from summer.corpus import LabelSet, Modality
 from summer.durable import write_aside
-from summer.model.assembly import ModelSizes, Student, Teacher, build_student, build_teacher
-from summer.options import ModelOptions
+from summer.training.models import kind_of
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 METADATA = "summer"
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class CheckpointError(ValueError):
@@ -41,7 +47,9 @@ class Origin:
     Args:
         fingerprints: of the stores' features, by modality.
         settings: the recipe's tables that made it, to be read by people.
+        batch_dialogues: dialogues of a batch, in training and in predicting.
         selected_on: the split whose weighted F1 chose the epoch.
+        w_f1: of that split in that epoch.
     """
 
     corpus: str
@@ -49,9 +57,23 @@ class Origin:
     fingerprints: Mapping[str, str]
     settings: Mapping[str, Any]
     seed: int
+    batch_dialogues: int
     selected_on: str
     epoch: int
-    dev_w_f1: float
+    w_f1: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One network of a file: what it is built of.
+
+    Args:
+        options: an object of the kind's dataclass.
+    """
+
+    name: str
+    options: Any
+    shape: CorpusShape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +81,38 @@ class TrainedModel:
     """A model and all that is needed to use it.
 
     Args:
-        student: None for a teacher's file.
+        model: meets `summer.classifier.Classifier`; frozen, in evaluation mode.
+        parts: what it is built of: what it needs first, itself last.
         standardisations: of the features, by modality, fitted on the training split.
     """
 
-    teacher: Teacher
-    teacher_sizes: ModelSizes
-    student: Student | None
-    student_sizes: ModelSizes | None
+    model: nn.Module
+    parts: tuple[Part, ...]
     labels: LabelSet
     identities: SpeakerIdentities
     standardisations: Mapping[Modality, Standardisation]
     origin: Origin
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.parts[-1].name
+
+    @property
+    def modalities(self) -> tuple[Modality, ...]:
+        """All that it reads, also what only a part of it reads."""
+        read = {modality for part in self.parts for modality in part.shape.feature_dims}
+        return tuple(modality for modality in Modality if modality in read)
+
+    @property
+    def feature_dims(self) -> dict[Modality, int]:
+        """Width of the features of each modality that it reads."""
+        return {m: dim for part in self.parts for m, dim in part.shape.feature_dims.items()}
+
+    def with_own_scales(self) -> TrainedModel:
+        """The same with the scales of what it reads, and no others."""
+        own = {m: scale for m, scale in self.standardisations.items() if m in self.modalities}
+        return replace(self, standardisations=own)
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
@@ -81,28 +123,27 @@ def save_model(path: Path, trained: TrainedModel) -> None:
     """
     header = {
         "format": FORMAT_VERSION,
-        "teacher": _sizes_to_json(trained.teacher_sizes),
-        "student": None if trained.student_sizes is None else _sizes_to_json(trained.student_sizes),
+        "models": [_part_to_json(part) for part in trained.parts],
         "labels": trained.labels.names,
         "identities": asdict(trained.identities),
         "origin": asdict(trained.origin),
     }
-    tensors = _named("teacher", trained.teacher)
-    if trained.student is not None:
-        tensors |= _named("student", trained.student)
+    tensors = {
+        f"model.{name}": value.detach().cpu().contiguous()
+        for name, value in trained.model.state_dict().items()
+    }
     for modality, scale in trained.standardisations.items():
         tensors[f"centre.{modality}"] = torch.from_numpy(scale.centre)
         tensors[f"spread.{modality}"] = torch.from_numpy(scale.spread)
-    write_aside(
-        path, save(tensors, metadata={METADATA: json.dumps(header)})
-    )  # in their order: it is that of the modalities
+    write_aside(path, save(tensors, metadata={METADATA: json.dumps(header)}))
 
 
-def load_model(path: Path) -> TrainedModel:
-    """Read what `save_model` wrote; modules are frozen, in evaluation mode.
+def load_checkpoint(path: Path) -> TrainedModel:
+    """Read what `save_model` wrote; the module is frozen, in evaluation mode.
 
     Raises:
-        CheckpointError: the file is absent, truncated, no model of this project, or of another version.
+        CheckpointError: the file is absent, truncated, no model of this project, of another version, or of a
+            model that this program does not have.
     """
     if not path.is_file():
         raise CheckpointError(f"there is no trained model at {path}; make it with summer-train")
@@ -113,84 +154,19 @@ def load_model(path: Path) -> TrainedModel:
         version = header["format"]
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if version != FORMAT_VERSION:
+    if version not in (1, FORMAT_VERSION):
         raise CheckpointError(
-            f"{path} has format {version}, this program reads {FORMAT_VERSION}; train again"
+            f"{path} has format {version}, this program reads 1 and {FORMAT_VERSION}; train again, or use "
+            "the version of the program that made it"
         )
     try:
+        if version == 1:
+            header, tensors = _of_format_1(header, tensors)
         return _rebuilt(header, tensors, path)
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> CheckpointError:
-    return CheckpointError(
-        f"{path} cannot be read as a trained model ({type(error).__name__}: {error}); delete it "
-        "and train again"
-    )
-
-
-def _rebuilt(header: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> TrainedModel:
-    teacher_sizes = _sizes_from_json(header["teacher"])
-    student_sizes = None if header["student"] is None else _sizes_from_json(header["student"])
-    return TrainedModel(
-        teacher=_filled(build_teacher(teacher_sizes), "teacher", tensors, path),
-        teacher_sizes=teacher_sizes,
-        student=None
-        if student_sizes is None
-        else _filled(build_student(student_sizes), "student", tensors, path),
-        student_sizes=student_sizes,
-        labels=LabelSet(tuple(header["labels"])),
-        identities=SpeakerIdentities(
-            **{**header["identities"], "names": tuple(header["identities"]["names"])}
-        ),
-        standardisations=_standardisations(tensors),
-        origin=Origin(**header["origin"]),
-    )
-
-
-def _named(prefix: str, module: nn.Module) -> dict[str, Tensor]:
-    return {
-        f"{prefix}.{name}": value.detach().cpu().contiguous() for name, value in module.state_dict().items()
-    }
-
-
-def _filled(module: ModuleT, prefix: str, tensors: Mapping[str, Tensor], path: Path) -> ModuleT:
-    weights = {
-        name.removeprefix(f"{prefix}."): value
-        for name, value in tensors.items()
-        if name.startswith(f"{prefix}.")
-    }
-    try:
-        module.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"{path}: its weights are not those of its sizes ({str(error).splitlines()[-1].strip()}); "
-            "train again"
-        ) from error
-    return module.eval().requires_grad_(False)
-
-
-def _standardisations(tensors: Mapping[str, Tensor]) -> dict[Modality, Standardisation]:
-    return {
-        modality: Standardisation(
-            centre=tensors[f"centre.{modality}"].numpy().astype(np.float64),
-            spread=tensors[f"spread.{modality}"].numpy().astype(np.float64),
-        )
-        for modality in Modality
-        if f"centre.{modality}" in tensors
-    }
-
-
-def _sizes_to_json(sizes: ModelSizes) -> dict[str, Any]:
-    return {**asdict(sizes), "feature_dims": {m.value: dim for m, dim in sizes.feature_dims.items()}}
-
-
-def _sizes_from_json(entries: Mapping[str, Any]) -> ModelSizes:
-    dims = {Modality(name): dim for name, dim in entries["feature_dims"].items()}
-    return ModelSizes(**{**entries, "feature_dims": dims})
 
 
 def check_features(trained: TrainedModel, path: Path, conversations: Conversations) -> None:
@@ -214,31 +190,121 @@ def check_features(trained: TrainedModel, path: Path, conversations: Conversatio
             )
 
 
-def check_teacher(
-    trained: TrainedModel, path: Path, options: ModelOptions, identities: SpeakerIdentities
-) -> None:
-    """Refuse a finished teacher that was made otherwise than this run's student needs it.
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    cause = str(error).splitlines()[0] if str(error) else ""
+    return CheckpointError(
+        f"{path} cannot be read as a trained model ({type(error).__name__}: {cause}); delete it "
+        "and train again"
+    )
+
+
+def _rebuilt(header: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> TrainedModel:
+    parts = tuple(_part_from_json(entry) for entry in header["models"])
+    weights = {
+        name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")
+    }
+    return TrainedModel(
+        model=_filled(_built(parts), weights, path),
+        parts=parts,
+        labels=LabelSet(tuple(header["labels"])),
+        identities=SpeakerIdentities(
+            **{**header["identities"], "names": tuple(header["identities"]["names"])}
+        ),
+        standardisations=_standardisations(tensors),
+        origin=Origin(**header["origin"]),
+    )
+
+
+def build_part(part: Part, needed: nn.Module | None) -> nn.Module:
+    """A part's module with new weights; it takes in the module that its kind needs.
 
     Raises:
-        CheckpointError: names the file, the setting, both values and the remedy.
+        ValueError: its kind needs another model and there is none.
     """
-    sizes = trained.teacher_sizes
-    pairs: dict[str, tuple[object, object]] = {
-        "teacher": (trained.teacher.modality.value, options.teacher.value),
-        "width": (sizes.width, options.width),
-        "speakers": (trained.identities.rule, options.speakers),
-        "longest_dialogue": (sizes.longest_dialogue, options.longest_dialogue),
-    }
-    if options.fusion == "guided" and options.guidance != "never":
-        pairs |= {"heads": (sizes.heads, options.heads), "layers": (sizes.layers, options.layers)}
-    for name, (theirs, ours) in pairs.items():
-        if theirs != ours:
-            raise CheckpointError(
-                f"{path} was trained with model.{name} = {theirs}, this run has {ours}; give both the same, "
-                "or train a new teacher"
-            )
-    if trained.identities != identities:
+    kind = kind_of(part.name)
+    if kind.needs is None:
+        return kind.build(part.options, part.shape)
+    if needed is None:
+        raise ValueError(f"a {part.name} needs a trained {kind.needs}, and none is there")
+    return kind.build(part.options, part.shape, needed)
+
+
+def _built(parts: Sequence[Part]) -> nn.Module:
+    """The last part's module, with those before it inside."""
+    module: nn.Module | None = None
+    for part in parts:
+        module = build_part(part, module)
+    if module is None:
+        raise ValueError("it names no model")
+    return module
+
+
+def _filled(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> nn.Module:
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
         raise CheckpointError(
-            f"{path} tells {len(trained.identities)} speakers apart, this run {len(identities)} or others; "
-            "give both the same model.speaker_* settings, or train a new teacher"
+            f"{path}: its weights are not those of its options ({str(error).splitlines()[-1].strip()}); "
+            "train again"
+        ) from error
+    return module.eval().requires_grad_(False)
+
+
+def _standardisations(tensors: Mapping[str, Tensor]) -> dict[Modality, Standardisation]:
+    return {
+        modality: Standardisation(
+            centre=tensors[f"centre.{modality}"].numpy().astype(np.float64),
+            spread=tensors[f"spread.{modality}"].numpy().astype(np.float64),
         )
+        for modality in Modality
+        if f"centre.{modality}" in tensors
+    }
+
+
+def _part_to_json(part: Part) -> dict[str, Any]:
+    shape = {**asdict(part.shape), "feature_dims": list(part.shape.feature_dims.items())}
+    return {"name": part.name, "options": asdict(part.options), "shape": shape}
+
+
+def _part_from_json(entry: Mapping[str, Any]) -> Part:
+    shape, name = entry["shape"], entry["name"]
+    dims = {Modality(modality): dim for modality, dim in shape["feature_dims"]}
+    try:
+        options = TypeAdapter(kind_of(name).options).validate_python(entry["options"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(place) for place in first["loc"])
+        raise ValueError(f"the options of {name}: {key}: {first['msg'].lower()}") from error
+    return Part(name=name, options=options, shape=CorpusShape(**{**shape, "feature_dims": dims}))
+
+
+def _of_format_1(
+    header: Mapping[str, Any], tensors: Mapping[str, Tensor]
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """A file of before 0.2.0, as it would be written today."""
+    settings, origin = header["origin"]["settings"], dict(header["origin"])
+    origin["w_f1"] = origin.pop("dev_w_f1")
+    origin["batch_dialogues"] = settings["student"]["batch_dialogues"]
+    options = {"teacher": settings["model"]}
+    options["student"] = {"model": settings["model"], "distillation": settings["distillation"]}
+    models = [
+        {"name": name, "options": options[name], "shape": _shape_of_format_1(header[name])}
+        for name in ("teacher", "student")
+        if header[name] is not None
+    ]
+    # a lone teacher's tensors were teacher.*; in a student's file both names stand inside the model
+    old = "teacher." if len(models) == 1 else ""
+    scales = ("centre.", "spread.")
+    renamed = {
+        name if name.startswith(scales) else f"model.{name.removeprefix(old)}": value
+        for name, value in tensors.items()
+    }
+    return {**header, "models": models, "origin": origin}, renamed
+
+
+def _shape_of_format_1(sizes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "feature_dims": list(sizes["feature_dims"].items()),
+        "classes": sizes["classes"],
+        "identities": sizes["identities"],
+    }

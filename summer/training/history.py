@@ -1,13 +1,18 @@
-"""How a training went: one record an epoch, the best of them, and losses that wait to be looked at."""
+"""How a training went: one record per epoch, the best of them, and losses that wait to be looked at."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from summer.metrics import best_epoch
 
 STEPS_BETWEEN_LOOKS = 10
 
@@ -26,18 +31,18 @@ class EpochRecord:
 
     Args:
         losses: mean of each term over the training steps.
-        dev_loss, dev_w_f1: of the split that chooses the epoch.
-        kept_experts: share of experts kept on it, by modality.
-        modality_weights: mean weights of equation 6 on it, by modality; empty for a teacher.
+        selected_on: the split that chooses the epoch.
+        loss, w_f1: of that split, after the epoch.
+        drawn: means on it of what the model wants drawn, such as `kept_experts` by modality.
     """
 
     epoch: int
-    losses: dict[str, float]
+    losses: Mapping[str, float]
     learning_rate: float
-    dev_loss: float
-    dev_w_f1: float
-    kept_experts: dict[str, float]
-    modality_weights: dict[str, float]
+    selected_on: str
+    loss: float
+    w_f1: float
+    drawn: Mapping[str, Mapping[str, float]]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,20 +50,61 @@ class Course:
     """How a training went so far."""
 
     history: list[EpochRecord] = field(default_factory=list)
-    best_epoch: int = 0
-    best_w_f1: float = -1.0
+
+    @property
+    def best(self) -> EpochRecord:
+        """The epoch with the highest w-F1, of equals the first.
+
+        Raises:
+            ValueError: there is no epoch yet.
+        """
+        return self.history[best_epoch([record.w_f1 for record in self.history]) - 1]
 
     def offer(self, record: EpochRecord) -> bool:
-        """Add an epoch; True if it is the best so far (of equals the first)."""
+        """Add an epoch; True if it is the best so far."""
         self.history.append(record)
-        if record.dev_w_f1 <= self.best_w_f1:
-            return False
-        self.best_epoch, self.best_w_f1 = record.epoch, record.dev_w_f1
-        return True
+        return self.best is record
 
     def is_patience_spent(self, patience_epochs: int) -> bool:
         """Tell whether so many epochs went by without a better one."""
-        return len(self.history) - self.best_epoch >= patience_epochs
+        return bool(self.history) and len(self.history) - self.best.epoch >= patience_epochs
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """A list of records, as `read_history` reads them."""
+        return [asdict(record) for record in self.history]
+
+
+def read_history(path: Path, *, selected_on: str) -> Course:
+    """Read the history of a model, of this version or of the one before.
+
+    Args:
+        selected_on: the split that chose the epoch, where the file does not say: it is of the version before.
+
+    Raises:
+        TrainingError: no such file, or not a history.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return Course(history=[_record_of(entry, selected_on) for entry in entries])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise TrainingError(
+            f"{path} cannot be read as the history of a training ({error}); train that model again"
+        ) from error
+
+
+def _record_of(entry: dict[str, Any], selected_on: str) -> EpochRecord:
+    if "dev_w_f1" not in entry:
+        return EpochRecord(**entry)
+    drawn = {name: entry[name] for name in ("kept_experts", "modality_weights") if entry.get(name)}
+    return EpochRecord(
+        epoch=entry["epoch"],
+        losses=entry["losses"],
+        learning_rate=entry["learning_rate"],
+        selected_on=selected_on,
+        loss=entry["dev_loss"],
+        w_f1=entry["dev_w_f1"],
+        drawn=drawn,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +112,8 @@ class Watch:
     """Who is told of a training, and who may stop it.
 
     Args:
-        on_step: of a stage: epoch, step and steps of the epoch.
-        on_epoch: of a stage: the record of an epoch that ended.
+        on_step: of a model by name: epoch, step and steps of the epoch.
+        on_epoch: of a model by name: the record of an epoch that ended.
         should_stop: asked before each step.
     """
 

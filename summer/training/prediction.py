@@ -1,4 +1,4 @@
-"""What a trained stage says of a whole split: probabilities, losses, the share of experts kept.
+"""What a trained stage says of a whole split: probabilities, loss, and what the model wants drawn.
 
 Every utterance with a truth is scored, also one that has none of the model's modalities: for it the
 classifier sees zeros and says what is likely before anything is known.
@@ -7,17 +7,18 @@ classifier sees zeros and says what is likely before anything is known.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from numpy.typing import NDArray
 
 from summer.conversations.batches import NO_ROW, ConversationDealer
 from summer.conversations.dialogues import DialogueRows
-from summer.corpus import UNKNOWN_LABEL, Modality
+from summer.corpus import UNKNOWN_LABEL
 from summer.metrics import confusion_of, weighted_f1
 from summer.training.stages import Stage
 
@@ -32,9 +33,8 @@ class SplitOutlook:
         probabilities: (rows, cls).
         features: (rows, width) last hidden states.
         loss: mean of the stage's whole loss over batches.
-        kept_experts: share of (utterance, expert) pairs kept, by modality that some utterance has.
-        modality_weights: mean g of equation 6 over utterances with any modality; empty for a teacher, or
-            where no utterance has any.
+        drawn: means of what the model wants drawn, over the utterances that count; without those lines for
+            which none does.
     """
 
     rows: NDArray[np.int64]
@@ -42,8 +42,7 @@ class SplitOutlook:
     probabilities: NDArray[np.float32]
     features: NDArray[np.float32]
     loss: float
-    kept_experts: dict[Modality, float]
-    modality_weights: dict[Modality, float]
+    drawn: dict[str, dict[str, float]]
 
     @property
     def weighted_f1(self) -> float | None:
@@ -58,26 +57,30 @@ def look_at(
     stage: Stage,
     dealer: ConversationDealer,
     batches: Sequence[Sequence[DialogueRows]],
-    accelerator: Accelerator,
+    *,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> SplitOutlook:
-    """Run a stage, without noise or dropout, over some batches."""
+    """Run a stage, without noise or dropout, over some batches: one pass each.
+
+    Args:
+        autocast: makes the context of mixed precision.
+    """
     columns: dict[str, list[torch.Tensor]] = defaultdict(list)
-    losses: list[torch.Tensor] = []
-    kept: dict[Modality, list[torch.Tensor]] = defaultdict(list)
+    drawn: dict[str, dict[str, list[torch.Tensor]]] = defaultdict(lambda: defaultdict(list))
     stage.eval()
-    with torch.inference_mode(), accelerator.autocast():
+    with torch.inference_mode(), autocast():
         for dialogues in batches:
-            batch = dealer.batch(dialogues).to(accelerator.device)
-            outlook, present = stage.outlook(batch), batch.rows != NO_ROW
-            losses.append(stage(batch)["total"])
+            batch = dealer.batch(dialogues).to(device)
+            (outlook, loss), present = stage.look(batch), batch.rows != NO_ROW
+            columns["losses"].append(loss.unsqueeze(0))
             columns["rows"].append(batch.rows[present])
             columns["truths"].append(batch.labels[present])
             columns["probabilities"].append(outlook.logits[present].float().softmax(dim=-1))
             columns["features"].append(outlook.features[present].float())
-            if outlook.modality_weights is not None:
-                columns["modality_weights"].append(outlook.modality_weights[present].float())
-            for modality, of_modality in outlook.kept.items():
-                kept[modality].append(of_modality[batch.usable[modality]])
+            for panel, lines in outlook.drawn.items():
+                for line, measure in lines.items():
+                    drawn[panel][line].append(measure.values[measure.counted])
     joined = {name: torch.cat(parts).cpu().numpy() for name, parts in columns.items()}
     order = joined["rows"].argsort()
     return SplitOutlook(
@@ -85,21 +88,11 @@ def look_at(
         truths=joined["truths"][order],
         probabilities=joined["probabilities"][order],
         features=joined["features"][order],
-        loss=float(torch.stack(losses).mean()),
-        kept_experts=_mean_kept({modality: torch.cat(parts) for modality, parts in kept.items()}),
-        modality_weights=_mean_weights(stage, joined.get("modality_weights")),
+        loss=float(torch.cat(columns["losses"]).mean()),
+        drawn={panel: _means(lines) for panel, lines in drawn.items()},
     )
 
 
-def _mean_kept(kept: Mapping[Modality, torch.Tensor]) -> dict[Modality, float]:
-    return {modality: float(pairs.float().mean()) for modality, pairs in kept.items() if pairs.numel()}
-
-
-def _mean_weights(stage: Stage, weights: NDArray[np.float32] | None) -> dict[Modality, float]:
-    if weights is None:
-        return {}
-    weighed = weights[weights.sum(axis=1) > 0]
-    if not len(weighed):
-        return {}
-    means = weighed.mean(axis=0)
-    return {modality: float(mean) for modality, mean in zip(stage.modalities, means, strict=True)}
+def _means(lines: Mapping[str, list[torch.Tensor]]) -> dict[str, float]:
+    joined = {line: torch.cat(parts) for line, parts in lines.items()}
+    return {line: float(values.float().mean()) for line, values in joined.items() if values.numel()}

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationDealer
 from summer.conversations.reading import Conversations, fit_standardisations, standardise
 from summer.conversations.speakers import SpeakerIdentities, identify_speakers
 from summer.conversations.standardisation import Standardisation
 from summer.corpus import Modality, Split
-from summer.model.assembly import ModelSizes
 from summer.options import ModelOptions
 from summer.training.history import TrainingError
 
@@ -43,11 +43,13 @@ class Material:
 
 
 def prepare(conversations: Conversations, options: ModelOptions) -> Material:
-    """Standardise the features in place, tell speakers apart; says what the training split does not know.
+    """Standardise the features in place and tell speakers apart; log what the training split lacks.
 
     Raises:
-        TrainingError: a dialogue is longer than the model can read.
+        TrainingError: nothing to learn from, or a dialogue is longer than the model can read.
     """
+    _check_labels(conversations)
+    conversations = _without_absent_modalities(conversations)
     standardisations = fit_standardisations(conversations)
     standardise(conversations, standardisations)
     identities = identify_speakers(
@@ -68,23 +70,13 @@ def prepare(conversations: Conversations, options: ModelOptions) -> Material:
     )
 
 
-def sizes_of(material: Material, options: ModelOptions, modalities: tuple[Modality, ...]) -> ModelSizes:
-    """Sizes of a model of some of the corpus' modalities."""
+def shape_of(material: Material, modalities: tuple[Modality, ...]) -> CorpusShape:
+    """What the corpus decides of a model that reads some of its modalities."""
     features = material.conversations.features
-    return ModelSizes(
+    return CorpusShape(
         feature_dims={modality: features[modality].dim for modality in modalities},
         classes=len(material.conversations.labels),
         identities=len(material.identities),
-        longest_dialogue=options.longest_dialogue,
-        width=options.width,
-        heads=options.heads,
-        layers=options.layers,
-        experts=options.experts,
-        dropout=options.dropout,
-        encoder_skip=options.encoder_skip,
-        routing=options.routing,
-        fusion=options.fusion,
-        mixture=options.mixture,
     )
 
 
@@ -96,3 +88,29 @@ def _check_lengths(dealer: ConversationDealer, options: ModelOptions) -> None:
             f"dialogue {longest.split}/{longest.name} has {len(longest.utterances)} utterances, the model "
             f"reads {options.longest_dialogue}; set model.longest_dialogue to that or more"
         )
+
+
+def _check_labels(conversations: Conversations) -> None:
+    training = conversations.counted(Split.TRAIN)
+    found = {u.label for u, counts in zip(conversations.utterances, training, strict=True) if counts}
+    if not found:
+        raise TrainingError(
+            f"{conversations.corpus} has no training utterance with a label and a usable vector; "
+            "there is nothing to learn from"
+        )
+    if len(found) == 1:
+        raise TrainingError(
+            f"every training utterance of {conversations.corpus} is {min(found)!r}; one class alone cannot "
+            "be told from others: give a training split of at least 2"
+        )
+    missing = [name for name in conversations.labels.names if name not in found]
+    if missing:
+        LOGGER.warning("the training split has no utterance of %s: it cannot be learned", ", ".join(missing))
+
+
+def _without_absent_modalities(conversations: Conversations) -> Conversations:
+    training = np.array([u.split is Split.TRAIN for u in conversations.utterances], dtype=bool)
+    present = {m: one for m, one in conversations.features.items() if (one.usable & training).any()}
+    for modality in conversations.features.keys() - present.keys():
+        LOGGER.warning("no training utterance has %s: it is left out", modality.value)
+    return replace(conversations, features=present)

@@ -1,4 +1,4 @@
-"""Where a training stands, on the disk: one folder an epoch, written aside and renamed; the last one is kept.
+"""Where a training stands, on the disk: one folder per epoch, written aside and renamed; the last one is kept.
 
 accelerate writes weights, optimiser, schedule and random states; `progress.json` says how the training went
 and is the last file of a whole folder. The weights of the best epoch lie beside it.
@@ -10,7 +10,6 @@ import json
 import logging
 import pickle
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ def save_progress(
         accelerator.save_state(str(aside))
         accelerator.wait_for_everyone()
         if accelerator.is_main_process:
-            (aside / PROGRESS).write_text(json.dumps(asdict(course)), encoding="utf-8")
+            (aside / PROGRESS).write_text(json.dumps({"history": course.to_json()}), encoding="utf-8")
             aside.rename(folder / f"{EPOCH}-{epoch}")
             for old in _epochs(folder)[:-1]:
                 shutil.rmtree(old)
@@ -73,14 +72,15 @@ def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Cours
     try:
         progress: dict[str, Any] = json.loads((found[-1] / PROGRESS).read_text(encoding="utf-8"))
         accelerator.load_state(str(found[-1]))
-        history = [EpochRecord(**record) for record in progress.pop("history")]
+        history = [EpochRecord(**record) for record in progress["history"]]
     except DAMAGE as error:
         cause = (str(error) or type(error).__name__).splitlines()[0]
         raise TrainingError(
-            f"{found[-1]} cannot be gone on from ({cause}); delete {folder} and train the {stage.name} again"
+            f"{found[-1]} is damaged or of another version, so that training cannot resume from it ({cause}); "
+            f"delete {folder} and train the {stage.name} again"
         ) from error
     LOGGER.info("%s: going on after epoch %d", stage.name, len(history))
-    return Course(history=history, **progress)
+    return Course(history=history)
 
 
 def load_best(folder: Path, stage: Stage) -> None:

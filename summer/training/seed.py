@@ -1,60 +1,100 @@
-"""One seed, from features to predictions: the teacher, then, guided by it, the student.
+"""One seed, from features to predictions: each model is read where it is finished, trained otherwise.
 
-Paper: sections 3.5, 3.6 and 4.3. A folder a seed holds what is finished: `teacher.safetensors`,
-`student.safetensors` and a history of each; a run that was stopped goes on from there. The test split is
-looked at once, after the epoch was chosen.
+Paper: sections 3.5, 3.6 and 4.3. The teacher comes first, then the student that it guides; a rival needs
+neither. A folder per seed holds what is finished: `<model>.safetensors` and `<model>-history.json`; a run that
+was stopped resumes from there. The test split is looked at once, after the epoch was chosen.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
-from summer.corpus import Split
+from summer.conversations.speakers import SpeakerIdentities
+from summer.corpus import Modality, Split
 from summer.durable import write_aside
 from summer.evaluation.predictions import Predictions
-from summer.model.assembly import build_student, build_teacher
+from summer.model.distillation import SmoothedTruthLoss
+from summer.model.guided import StudentOptions
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from summer.training.checkpoints import (
+    CheckpointError,
     Origin,
+    Part,
     TrainedModel,
+    build_part,
     check_features,
-    check_teacher,
-    load_model,
+    load_checkpoint,
     save_model,
 )
 from summer.training.history import Course, TrainingError, Watch
+from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook, look_at
-from summer.training.preparation import Material, sizes_of
-from summer.training.stages import Stage, StudentStage, TeacherStage, weights_of_classes
+from summer.training.preparation import Material, shape_of
+from summer.training.stages import Stage, weights_of_classes
 from summer.training.trainer import train
 
-LOGGER = logging.getLogger(__name__)
 SCORED_SPLITS = (Split.DEV, Split.TEST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """All numbers of a training."""
+class ModelSettings:
+    """All numbers of one model's training.
 
-    model: ModelOptions
-    teacher: TrainingOptions
-    student: TrainingOptions
-    distillation: LossWeights
+    Args:
+        options: an object of its kind's dataclass.
+        epsilon: share of the right class in the loss against the truth; 1 is no smoothing.
+    """
+
+    options: Any
+    training: TrainingOptions
+    epsilon: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All numbers of a run's trainings.
+
+    Args:
+        model: what shapes teacher and student, and how speakers are told apart.
+        teacher, student: how each of the two is trained.
+        rivals: of `summer.baselines`, by name; one that is not named has its kind's defaults.
+    """
+
+    model: ModelOptions = field(default_factory=ModelOptions)
+    teacher: TrainingOptions = field(default_factory=TrainingOptions)
+    student: TrainingOptions = field(default_factory=TrainingOptions)
+    distillation: LossWeights = field(default_factory=LossWeights)
+    rivals: Mapping[str, ModelSettings] = field(default_factory=dict)
+
+    def of(self, name: str) -> ModelSettings:
+        """Those of one model.
+
+        Raises:
+            UnknownModelError: no model has that name.
+        """
+        kind, epsilon = kind_of(name), self.distillation.epsilon
+        if name == TEACHER:
+            return ModelSettings(options=self.model, training=self.teacher, epsilon=epsilon)
+        if name == STUDENT:
+            options = StudentOptions(model=self.model, distillation=self.distillation)
+            return ModelSettings(options=options, training=self.student, epsilon=epsilon)
+        return self.rivals.get(name) or ModelSettings(options=kind.options(), training=kind.training)
 
     def to_json(self) -> dict[str, Any]:
-        """As a recipe's tables."""
-        entries: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        return entries
+        """As plain JSON: a recipe's tables, and `rivals` where there are any."""
+        entries = asdict(self)
+        if not entries["rivals"]:
+            del entries["rivals"]
+        plain: dict[str, Any] = json.loads(json.dumps(entries))
+        return plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +102,7 @@ class Workplace:
     """Where one seed is trained.
 
     Args:
-        accelerator: makes one for a stage.
+        accelerator: makes one for a model's training.
         folder: of the seed.
     """
 
@@ -72,150 +112,161 @@ class Workplace:
     watch: Watch
 
 
-def obtain_teacher(material: Material, settings: Settings, place: Workplace) -> TrainedModel:
-    """The seed's teacher: read where it is finished, trained otherwise.
+def obtain_model(
+    name: str,
+    material: Material,
+    settings: Settings,
+    place: Workplace,
+    *,
+    needed: TrainedModel | None = None,
+) -> TrainedModel:
+    """One model of the seed: read where it is finished, trained otherwise.
+
+    Args:
+        needed: the trained model that its kind needs, such as the student's teacher.
 
     Raises:
-        TrainingError: its modality is not there, or training cannot go on.
+        TrainingError: none of its modalities is there, or training cannot begin or go on.
         CheckpointError: a finished one was made of other features, or otherwise than this run would.
     """
-    modality = settings.model.teacher
-    if modality not in material.conversations.features:
-        raise TrainingError(
-            f"the teacher's modality {modality.value} has no store; there is "
-            f"{', '.join(material.conversations.features)}: choose one with --modality"
-        )
-    path = place.folder / "teacher.safetensors"
+    path = place.folder / f"{name}.safetensors"
     if path.is_file():
-        found = _read_finished(path, material)
-        check_teacher(found, path, settings.model, material.identities)
-        return found
-    sizes = sizes_of(material, settings.model, (modality,))
-    with torch.random.fork_rng():
-        torch.manual_seed(place.seed)
-        stage = TeacherStage(
-            build_teacher(sizes),
-            epsilon=settings.distillation.epsilon,
-            class_weights=_class_weights(material, settings.teacher),
-        )
-        course = _train(stage, material, settings.teacher, place)
-    trained = TrainedModel(
-        teacher=stage.model.eval().requires_grad_(False),
-        teacher_sizes=sizes,
-        student=None,
-        student_sizes=None,
-        labels=material.conversations.labels,
-        identities=material.identities,
-        standardisations={modality: material.standardisations[modality]},
-        origin=_origin(material, settings, place, course, settings.teacher),
-    )
-    return _finished(trained, path, course, place.accelerator())
+        trained = load_checkpoint(path)
+        check_features(trained, path, material.conversations)
+        check_settings(trained, path, settings, material.identities)
+        _forget_progress(path)
+        return trained
+    return _trained(name, material, settings, place, needed)
 
 
-def obtain_student(
-    material: Material, settings: Settings, place: Workplace, teacher: TrainedModel
-) -> TrainedModel:
-    """The seed's student: read where it is finished, trained otherwise.
-
-    Raises:
-        TrainingError: none of its modalities is there, or training cannot go on.
-        CheckpointError: a finished one was made of other features.
-    """
-    path = place.folder / "student.safetensors"
-    if path.is_file():
-        return _read_finished(path, material)
-    present = tuple(m for m in settings.model.student if m in material.conversations.features)
-    if not present:
-        raise TrainingError(
-            f"none of the student's modalities {', '.join(settings.model.student)} has a store; give one"
-        )
-    sizes = sizes_of(material, settings.model, present)
-    with torch.random.fork_rng():
-        torch.manual_seed(place.seed)
-        stage = StudentStage(
-            build_student(sizes),
-            teacher=teacher.teacher,
-            weights=settings.distillation,
-            class_weights=_class_weights(material, settings.student),
-            guidance=settings.model.guidance,
-        )
-        course = _train(stage, material, settings.student, place)
-    trained = replace(
-        teacher,
-        student=stage.model.eval().requires_grad_(False),
-        student_sizes=sizes,
-        standardisations=dict(material.standardisations),
-        origin=_origin(material, settings, place, course, settings.student),
-    )
-    return _finished(trained, path, course, place.accelerator())
-
-
-def stage_of(trained: TrainedModel, settings: Settings) -> Stage:
-    """The stage that a trained model was, to look at data with."""
-    if trained.student is None:
-        return TeacherStage(trained.teacher, epsilon=settings.distillation.epsilon, class_weights=None)
-    return StudentStage(
-        trained.student,
-        teacher=trained.teacher,
-        weights=settings.distillation,
-        class_weights=None,
-        guidance=settings.model.guidance,
-    )
+def stage_of(trained: TrainedModel, epsilon: float = 1.0) -> Stage:
+    """The stage of a trained model, to look at data with."""
+    return Stage(trained.name, trained.model, SmoothedTruthLoss(epsilon=epsilon, class_weights=None))
 
 
 def look_at_split(
-    material: Material, stage: Stage, split: Split, *, batch_dialogues: int, accelerator: Accelerator
+    trained: TrainedModel, material: Material, split: Split, *, device: torch.device
 ) -> SplitOutlook | None:
-    """What a stage says of a split; None where the corpus has no such split."""
-    batches = material.dealer.deal(split, size=batch_dialogues, generator=None)
+    """What a trained model says of a split; None where the corpus has no such split."""
+    batches = material.dealer.deal(split, size=trained.origin.batch_dialogues, generator=None)
     if not batches:
         return None
-    return look_at(stage.to(accelerator.device), material.dealer, batches, accelerator)
+    return look_at(stage_of(trained).to(device), material.dealer, batches, device=device)
 
 
-def predictions_of(material: Material, outlook: SplitOutlook, stage: Stage, *, seed: int) -> Predictions:
+def predictions_of(material: Material, outlook: SplitOutlook, name: str, *, seed: int) -> Predictions:
     """An outlook as rows that can be scored and written."""
     utterances = [material.conversations.utterances[row] for row in outlook.rows]
     return Predictions(
-        stage=stage.name,
+        model=name,
         seed=seed,
         split=utterances[0].split,
         ids=tuple(utterance.id for utterance in utterances),
         dialogues=tuple(utterance.dialogue for utterance in utterances),
-        truths=np.maximum(outlook.truths, -1).astype(np.int64),
+        truths=outlook.truths,
         probabilities=outlook.probabilities,
     )
 
 
-def _train(stage: Stage, material: Material, options: TrainingOptions, place: Workplace) -> Course:
-    return train(
-        stage,
-        material.dealer,
-        options=options,
-        seed=place.seed,
-        accelerator=place.accelerator(),
-        folder=place.folder / f"{stage.name}-progress",
-        watch=place.watch,
+def check_settings(
+    trained: TrainedModel, path: Path, settings: Settings, identities: SpeakerIdentities
+) -> None:
+    """Refuse a finished model that was made otherwise than this run would make it.
+
+    Of a teacher that may come from another run only what its student depends on must agree.
+
+    Raises:
+        CheckpointError: names the file, the setting, both values and the remedy.
+    """
+    wanted = settings.of(trained.name)
+    if trained.origin.selected_on != wanted.training.select_on:
+        raise CheckpointError(
+            f"{path}: its epoch was chosen on {trained.origin.selected_on}, this run chooses on "
+            f"{wanted.training.select_on}; give --select-on {trained.origin.selected_on}, or train a new one"
+        )
+    if trained.name == TEACHER:
+        _check_teacher(trained, path, settings.model, identities)
+
+
+def _check_teacher(
+    trained: TrainedModel, path: Path, options: ModelOptions, identities: SpeakerIdentities
+) -> None:
+    theirs: ModelOptions = trained.parts[-1].options
+    names = ["teacher", "width", "longest_dialogue"]
+    if options.fusion == "guided" and options.guidance != "never":
+        names += ["heads", "layers"]
+    pairs = {name: (getattr(theirs, name), getattr(options, name)) for name in names}
+    pairs["speakers"] = (trained.identities.rule, options.speakers)
+    for name, (its, ours) in pairs.items():
+        if its != ours:
+            raise CheckpointError(
+                f"{path} was trained with model.{name} = {its}, this run has {ours}; give both the same, "
+                "or train a new teacher"
+            )
+    if trained.identities != identities:
+        raise CheckpointError(
+            f"{path} tells {len(trained.identities)} speakers apart, this run {len(identities)} or others; "
+            "give both the same model.speaker_* settings, or train a new teacher"
+        )
+
+
+def _trained(
+    name: str, material: Material, settings: Settings, place: Workplace, needed: TrainedModel | None
+) -> TrainedModel:
+    own = settings.of(name)
+    part = Part(
+        name=name,
+        options=own.options,
+        shape=shape_of(material, _present_modalities(name, own.options, material)),
     )
+    with torch.random.fork_rng():
+        torch.manual_seed(place.seed)
+        model = build_part(part, None if needed is None else needed.model)
+        truth_loss = SmoothedTruthLoss(
+            epsilon=own.epsilon, class_weights=_class_weights(material, own.training)
+        )
+        course = train(
+            Stage(name, model, truth_loss),
+            material.dealer,
+            options=own.training,
+            seed=place.seed,
+            accelerator=place.accelerator(),
+            folder=place.folder / f"{name}-progress",
+            watch=place.watch,
+        )
+    trained = TrainedModel(
+        model=model.eval().requires_grad_(False),
+        parts=(*(() if needed is None else needed.parts), part),
+        labels=material.conversations.labels,
+        identities=material.identities,
+        standardisations=material.standardisations,
+        origin=_origin(material, settings, place, own.training, course),
+    )
+    return _finished(trained.with_own_scales(), place, course)
 
 
-def _finished(trained: TrainedModel, path: Path, course: Course, accelerator: Accelerator) -> TrainedModel:
-    """Keep the model and its history; what was needed to go on is needed no more."""
+def _present_modalities(name: str, options: Any, material: Material) -> tuple[Modality, ...]:
+    wanted, features = kind_of(name).reads(options), material.conversations.features
+    present = tuple(modality for modality in wanted if modality in features)
+    if not present:
+        raise TrainingError(
+            f"the {name} reads {', '.join(wanted)}, of which no store is given; there is "
+            f"{', '.join(features)}: choose among these (the teacher's with --modality)"
+        )
+    return present
+
+
+def _finished(trained: TrainedModel, place: Workplace, course: Course) -> TrainedModel:
+    """Keep the model and its history; what was needed to resume is needed no more."""
+    accelerator = place.accelerator()
     accelerator.wait_for_everyone()  # another process may still read its best weights
     if accelerator.is_main_process:
-        history = json.dumps([asdict(record) for record in course.history], indent=1)
-        write_aside(path.with_name(f"{path.stem}-history.json"), history.encode())
+        path = place.folder / f"{trained.name}.safetensors"
+        history = json.dumps(course.to_json(), indent=1)
+        write_aside(place.folder / f"{trained.name}-history.json", history.encode())
         save_model(path, trained)
         _forget_progress(path)
     accelerator.wait_for_everyone()
-    return trained
-
-
-def _read_finished(path: Path, material: Material) -> TrainedModel:
-    """A finished model that fits; what a kill left of its training goes."""
-    trained = load_model(path)
-    check_features(trained, path, material.conversations)
-    _forget_progress(path)
     return trained
 
 
@@ -229,7 +280,7 @@ def _class_weights(material: Material, options: TrainingOptions) -> torch.Tensor
 
 
 def _origin(
-    material: Material, settings: Settings, place: Workplace, course: Course, options: TrainingOptions
+    material: Material, settings: Settings, place: Workplace, options: TrainingOptions, course: Course
 ) -> Origin:
     return Origin(
         corpus=material.conversations.corpus,
@@ -237,7 +288,8 @@ def _origin(
         fingerprints=material.conversations.fingerprints,
         settings=settings.to_json(),
         seed=place.seed,
-        selected_on=options.select_on.value,
-        epoch=course.best_epoch,
-        dev_w_f1=course.best_w_f1,
+        batch_dialogues=options.batch_dialogues,
+        selected_on=course.best.selected_on,
+        epoch=course.best.epoch,
+        w_f1=course.best.w_f1,
     )

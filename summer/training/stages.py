@@ -1,144 +1,62 @@
-"""The two stages of a training: what each one's loss is, and what it says of a batch.
+"""A model in training: one module whose call gives the losses, so that it can be wrapped for several devices.
 
-Paper: sections 3.5 and 3.6. The teacher is trained first, by cross-entropy against smoothed labels (14); then
-it is frozen, and the student is trained by the four losses of equation 15.
-
-A stage is a module whose call gives its losses, so that it can be wrapped for several devices; `outlook` is
-what evaluation needs.
+Paper: section 3.6. The teacher is trained first, by (14); then it is frozen, and the student is trained by the
+four losses of (15). Which model it is, the stage need not know: each gives its losses and its outlook itself
+(`summer.classifier`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from summer.classifier import Classifier, Outlook
 from summer.conversations.batches import ConversationBatch
-from summer.corpus import Modality
-from summer.model.assembly import Student, StudentOutput, Teacher, TeacherOutput
-from summer.model.distillation import InteractiveDistillation, smooth_loss
-from summer.options import ClassWeighting, GuidanceUse, LossWeights
+from summer.model.distillation import SmoothedTruthLoss
+from summer.options import ClassWeighting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What a trained stage says of a batch.
+class Stage(nn.Module):
+    """A model in training, known by its name.
 
     Args:
-        features: (batch, seq, width) the last hidden state before the classifier.
-        kept: (batch, seq, expert) the experts kept, by modality.
-        modality_weights: (batch, seq, modality) g of equation 6; None for a teacher.
+        model: meets `summer.classifier.Classifier`.
+        truth_loss: what it is judged by.
+
+    Raises:
+        TypeError: the model does not meet the Protocol.
     """
 
-    logits: Float[Tensor, "batch seq cls"]
-    features: Float[Tensor, "batch seq width"]
-    kept: Mapping[Modality, Bool[Tensor, "batch seq expert"]]
-    modality_weights: Float[Tensor, "batch seq modality"] | None
-
-
-class TeacherStage(nn.Module):
-    """A teacher in training."""
-
-    name: Literal["teacher"] = "teacher"
-
-    def __init__(self, teacher: Teacher, *, epsilon: float, class_weights: Tensor | None) -> None:
+    def __init__(self, name: str, model: nn.Module, truth_loss: SmoothedTruthLoss) -> None:
         super().__init__()
-        self.model = teacher
-        self.epsilon = epsilon
-        self.class_weights: Tensor | None
-        self.register_buffer("class_weights", class_weights, persistent=False)
-
-    @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """The one modality it reads."""
-        return (self.model.modality,)
+        if not isinstance(model, Classifier):
+            raise TypeError(
+                f"{type(model).__name__} is no classifier: it needs `modalities`, `losses` and `outlook`, see "
+                "summer/classifier.py"
+            )
+        self.name = name
+        self.model: nn.Module = model
+        self.truth_loss = truth_loss
 
     def forward(self, batch: ConversationBatch) -> dict[str, Tensor]:
-        """Each term of the loss, and their sum as `total`."""
-        output: TeacherOutput = self.model(batch)
-        loss = smooth_loss(
-            output.logits,
-            batch.labels,
-            batch.usable[self.model.modality],
-            epsilon=self.epsilon,
-            class_weights=self.class_weights,
-        )
-        return {"smooth": loss, "total": loss}
+        """Each term of the loss, and what is minimised as "total"."""
+        return self._classifier.losses(self.model(batch), batch, self.truth_loss)
 
-    def outlook(self, batch: ConversationBatch) -> Outlook:
-        """What the teacher says of a batch."""
-        output: TeacherOutput = self.model(batch)
-        return Outlook(
-            logits=output.logits, features=output.features, kept=output.kept, modality_weights=None
-        )
-
-
-class StudentStage(nn.Module):
-    """A student in training, and its frozen teacher, which stays in evaluation mode."""
-
-    name: Literal["student"] = "student"
-
-    def __init__(
-        self,
-        student: Student,
-        *,
-        teacher: Teacher,
-        weights: LossWeights,
-        class_weights: Tensor | None,
-        guidance: GuidanceUse,
-    ) -> None:
-        super().__init__()
-        self.model = student
-        self.teacher = teacher.requires_grad_(False)
-        self.guidance = guidance
-        self.distillation = InteractiveDistillation(weights=weights, class_weights=class_weights)
+    def look(self, batch: ConversationBatch) -> tuple[Outlook, Float[Tensor, ""]]:
+        """What the model says of a batch, and its whole loss there, by one pass."""
+        output = self.model(batch)
+        losses = self._classifier.losses(output, batch, self.truth_loss)
+        return self._classifier.outlook(output, batch), losses["total"]
 
     @property
-    def modalities(self) -> tuple[Modality, ...]:
-        """The modalities it reads."""
-        return self.model.modalities
-
-    def train(self, mode: bool = True) -> StudentStage:
-        """Switch the student; the teacher's dropout and noise stay off."""
-        super().train(mode)
-        self.teacher.eval()
-        return self
-
-    def forward(self, batch: ConversationBatch) -> dict[str, Tensor]:
-        """Each term of equation 15, and their weighted sum as `total`."""
-        with torch.no_grad():
-            taught: TeacherOutput = self.teacher(batch)
-        output: StudentOutput = self.model(batch, None if self.guidance == "never" else taught.guidance)
-        losses: dict[str, Tensor] = self.distillation(
-            classifier=self.teacher.classifier,
-            logits=output.logits,
-            branches=output.branches,
-            usable={modality: batch.usable[modality] for modality in output.branches},
-            teacher_features=taught.features,
-            teacher_usable=taught.guidance.usable,
-            labels=batch.labels,
-        )
-        return losses
-
-    def outlook(self, batch: ConversationBatch) -> Outlook:
-        """What the student says of a batch; the teacher is run only where it guides at inference."""
-        guidance = self.teacher(batch).guidance if self.guidance == "always" else None
-        output: StudentOutput = self.model(batch, guidance)
-        return Outlook(
-            logits=output.logits,
-            features=output.fused,
-            kept=output.kept,
-            modality_weights=output.modality_weights,
-        )
-
-
-Stage = TeacherStage | StudentStage
+    def _classifier(self) -> Classifier:
+        return cast(Classifier, self.model)
 
 
 def weights_of_classes(
@@ -157,5 +75,5 @@ def weights_of_classes(
 
 
 def trainable_parameters(stage: Stage) -> Sequence[nn.Parameter]:
-    """All but the frozen teacher's."""
+    """All but those that are frozen, such as a teacher's."""
     return [parameter for parameter in stage.parameters() if parameter.requires_grad]

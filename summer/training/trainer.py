@@ -74,9 +74,10 @@ def train(
             schedule.step()
             losses.note(terms)
             watch.on_step(stage.name, epoch, step, len(shares))
-        record = _record(
-            losses, look_at(stage, dealer, chosen_by, accelerator), float(schedule.get_last_lr()[0])
+        outlook = look_at(
+            stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast
         )
+        record = _record(losses, outlook, options.select_on, float(schedule.get_last_lr()[0]))
         is_best = course.offer(record)
         save_progress(accelerator, folder, stage, course, is_best=is_best)
         watch.on_epoch(stage.name, record)
@@ -123,7 +124,9 @@ def _shares(batches: Sequence[list[DialogueRows]], accelerator: Accelerator) -> 
     return dealt[accelerator.process_index :: count]
 
 
-def _record(losses: LossBook, outlook: SplitOutlook, learning_rate: float) -> EpochRecord:
+def _record(
+    losses: LossBook, outlook: SplitOutlook, selected_on: Split, learning_rate: float
+) -> EpochRecord:
     means, score = losses.means(), outlook.weighted_f1
     if score is None or not math.isfinite(outlook.loss):
         raise TrainingError(
@@ -135,8 +138,8 @@ def _record(losses: LossBook, outlook: SplitOutlook, learning_rate: float) -> Ep
         epoch=losses.epoch,
         losses=means,
         learning_rate=learning_rate,
-        dev_loss=outlook.loss,
-        dev_w_f1=score,
-        kept_experts={m.value: share for m, share in outlook.kept_experts.items()},
-        modality_weights={m.value: weight for m, weight in outlook.modality_weights.items()},
+        selected_on=selected_on.value,
+        loss=outlook.loss,
+        w_f1=score,
+        drawn=outlook.drawn,
     )

@@ -22,7 +22,7 @@ def draw_confusion(path: Path, predictions: Sequence[Predictions], labels: Label
     """Draw which class is taken for which: shares of each truth, and utterances, means over seeds.
 
     Args:
-        predictions: of one stage and split, one a seed.
+        predictions: of one model and split, one per seed.
 
     Raises:
         ScoreError: no predictions, no row whose truth is known, or another number of classes than labels.
@@ -35,12 +35,11 @@ def draw_confusion(path: Path, predictions: Sequence[Predictions], labels: Label
 
 
 def draw_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> None:
-    """Draw how training went: a row of panels a stage, a line a seed.
+    """Draw how training went: a row of panels per model, a line per seed.
 
     Args:
-        histories: by stage, then seed, then epoch: `{"epoch": 1, "losses": {"total": 1.9, ...},
-            "dev_loss": 1.5, "dev_w_f1": 0.51, "kept_experts": {"text": 0.97}}`. What no epoch has, gets no
-            panel.
+        histories: by model, then seed, then epoch, as `<model>-history.json` keeps it. What no epoch has, gets
+            no panel.
 
     Raises:
         ValueError: not one epoch.

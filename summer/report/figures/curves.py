@@ -1,4 +1,9 @@
-"""How training went: losses by term, dev loss, dev w-F1 with the chosen epoch, the share of experts kept."""
+"""How training went: losses by term, loss and w-F1 of the split that chooses, and what the model wants drawn.
+
+An epoch is a record as `<model>-history.json` keeps it: `{"epoch": 1, "losses": {"total": 1.9, ...},
+"selected_on": "dev", "loss": 1.5, "w_f1": 0.51, "drawn": {"kept_experts": {"text": 0.97}}}`. What no epoch has,
+gets no panel.
+"""
 
 from __future__ import annotations
 
@@ -20,69 +25,74 @@ INCHES_A_PANEL = (3.7, 3.4)
 
 
 def curves_figure(histories: Mapping[str, Sequence[History]]) -> Figure:
-    """A row of panels a stage, a line a seed.
+    """A row of panels per model, a line per seed.
 
     Raises:
         ValueError: not one epoch.
     """
-    rows = {stage: [seed for seed in seeds if seed] for stage, seeds in histories.items()}
-    rows = {stage: seeds for stage, seeds in rows.items() if seeds}
+    rows = {model: [seed for seed in seeds if seed] for model, seeds in histories.items()}
+    rows = {model: seeds for model, seeds in rows.items() if seeds}
     if not rows:
         raise ValueError("there is no epoch to draw; train for at least one")
-    panels = {stage: _panels(seeds) for stage, seeds in rows.items()}
+    panels = {model: _panels(seeds) for model, seeds in rows.items()}
     columns = max(map(len, panels.values()))
     width, height = INCHES_A_PANEL
     figure = new_figure(width_inches=width * columns, height_inches=height * len(rows))
     grid = figure.subplots(len(rows), columns, squeeze=False)
     if len(set(map(len, rows.values())) - {1}):
-        figure.suptitle("one line a seed", fontsize=9, color=INK)
-    for axes_row, (stage, seeds) in zip(grid, rows.items(), strict=True):
-        for axes in axes_row[len(panels[stage]) :]:
+        figure.suptitle("one line per seed", fontsize=9, color=INK)
+    for axes_row, (model, seeds) in zip(grid, rows.items(), strict=True):
+        for axes in axes_row[len(panels[model]) :]:
             axes.set_visible(False)
-        for axes, (title, draw) in zip(axes_row, panels[stage].items(), strict=False):
+        for axes, (title, draw) in zip(axes_row, panels[model].items(), strict=False):
             draw(axes, seeds)
-            _dress(axes, f"{stage}: {title}", longest=max(map(len, seeds)))
+            _dress(axes, f"{model}: {title}", longest=max(map(len, seeds)))
     return figure
 
 
 def _panels(seeds: Sequence[History]) -> dict[str, Callable[[Axes, Sequence[History]], None]]:
     """The panels that these epochs can fill."""
+    split = next((epoch["selected_on"] for seed in seeds for epoch in seed if "selected_on" in epoch), "dev")
     panels: dict[str, Callable[[Axes, Sequence[History]], None]] = {}
     if _names(seeds, "losses"):
-        panels["training loss"] = partial(_draw_family, key="losses")
-    if _has(seeds, "dev_loss"):
-        panels["dev loss"] = _draw_dev_loss
-    if _has(seeds, "dev_w_f1"):
-        panels["dev w-F1"] = _draw_dev_score
-    if _names(seeds, "kept_experts"):
-        panels["experts kept"] = _draw_kept_experts
+        panels["training loss"] = partial(_draw_family, family=("losses",))
+    if _has(seeds, "loss"):
+        panels[f"{split} loss"] = _draw_loss
+    if _has(seeds, "w_f1"):
+        panels[f"{split} w-F1"] = _draw_score
+    for name in _names(seeds, "drawn"):
+        panels[name.replace("_", " ")] = partial(_draw_drawn, family=("drawn", name))
     return panels
 
 
-def _names(seeds: Sequence[History], key: str) -> list[str]:
-    return list(dict.fromkeys(name for seed in seeds for epoch in seed for name in epoch.get(key) or ()))
+def _names(seeds: Sequence[History], *keys: str) -> list[str]:
+    return list(dict.fromkeys(name for seed in seeds for epoch in seed for name in _within(epoch, keys)))
+
+
+def _within(epoch: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
+    for key in keys:
+        epoch = epoch.get(key) or {}
+    return epoch
 
 
 def _has(seeds: Sequence[History], key: str) -> bool:
     return any(epoch.get(key) is not None for seed in seeds for epoch in seed)
 
 
-def _points(history: History, key: str, name: str | None = None) -> np.ndarray:
+def _points(history: History, name: str, *keys: str) -> np.ndarray:
     """(2, epochs): epochs and their values, without epochs that have none."""
-    found = [(epoch["epoch"], epoch.get(key)) for epoch in history]
-    if name is not None:
-        found = [(number, (value or {}).get(name)) for number, value in found]
+    found = [(epoch["epoch"], _within(epoch, keys).get(name)) for epoch in history]
     return np.array([pair for pair in found if pair[1] is not None], dtype=np.float64).reshape(-1, 2).T
 
 
-def _draw_family(axes: Axes, seeds: Sequence[History], *, key: str) -> None:
-    """One colour a name, one line a seed."""
+def _draw_family(axes: Axes, seeds: Sequence[History], *, family: Sequence[str]) -> None:
+    """One colour per name, one line per seed."""
     values = []
-    for place, name in enumerate(_names(seeds, key)):
+    for place, name in enumerate(_names(seeds, *family)):
         colour = INK if name == "total" else PALETTE[place % (len(PALETTE) - 1)]
         style = "-" if place < len(PALETTE) - 1 else "--"
         for number, history in enumerate(seeds):
-            epochs, found = _points(history, key, name)
+            epochs, found = _points(history, name, *family)
             label = None if number else plain(name)
             look = _look(epochs, seeds)
             axes.plot(epochs, found, linestyle=style, color=colour, label=label, **look)
@@ -95,16 +105,16 @@ def _draw_family(axes: Axes, seeds: Sequence[History], *, key: str) -> None:
             handle.set_alpha(1)
 
 
-def _draw_dev_loss(axes: Axes, seeds: Sequence[History]) -> None:
+def _draw_loss(axes: Axes, seeds: Sequence[History]) -> None:
     for history in seeds:
-        epochs, found = _points(history, "dev_loss")
+        epochs, found = _points(history, "loss")
         axes.plot(epochs, found, color=PALETTE[0], **_look(epochs, seeds))
 
 
-def _draw_dev_score(axes: Axes, seeds: Sequence[History]) -> None:
+def _draw_score(axes: Axes, seeds: Sequence[History]) -> None:
     """The lines, and on each a ring where it is highest: the epoch that is kept."""
     for number, history in enumerate(seeds):
-        epochs, found = _points(history, "dev_w_f1")
+        epochs, found = _points(history, "w_f1")
         axes.plot(epochs, found, color=PALETTE[0], **_look(epochs, seeds))
         if found.size:
             best = int(found.argmax())
@@ -120,10 +130,15 @@ def _draw_dev_score(axes: Axes, seeds: Sequence[History]) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), frameon=False, fontsize=8)
 
 
-def _draw_kept_experts(axes: Axes, seeds: Sequence[History]) -> None:
-    _draw_family(axes, seeds, key="kept_experts")
+def _draw_drawn(axes: Axes, seeds: Sequence[History], *, family: Sequence[str]) -> None:
+    """What a model wants drawn; between 0 and 1 it is a share, in percent."""
+    _draw_family(axes, seeds, family=family)
     axes.set_yscale("linear")
-    axes.set_ylim(max(0.0, axes.get_ylim()[0] - ROOM_FOR_SHARES), 1 + ROOM_FOR_SHARES / 10)
+    values = [value for seed in seeds for epoch in seed for value in _within(epoch, family).values()]
+    if min(values) < 0 or max(values) > 1:
+        return
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(0.0, low - ROOM_FOR_SHARES), min(1 + ROOM_FOR_SHARES / 10, high + ROOM_FOR_SHARES))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
 
 

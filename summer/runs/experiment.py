@@ -1,0 +1,273 @@
+"""Every seed of a recipe: each model trained and measured, and what a run leaves behind.
+
+Paper: section 4.3 and tables 1 to 4. This is what `summer-train` carries out and what `summer.train` is; a
+program that compares many recipes calls it once for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from summer.conversations.reading import read_conversations
+from summer.corpus import Split
+from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
+from summer.report.projection import draw_split
+from summer.runs.features import keep_features
+from summer.runs.folder import RunError, begin_run, origin_of_program, read_record, seed_folder
+from summer.runs.reading import Run, read_run
+from summer.runs.results import write_results
+from summer.training.checkpoints import CheckpointError, TrainedModel
+from summer.training.history import Watch
+from summer.training.models import STUDENT, TEACHER, kind_of
+from summer.training.preparation import Material, prepare
+from summer.training.seed import (
+    SCORED_SPLITS,
+    Settings,
+    Workplace,
+    look_at_split,
+    obtain_model,
+    predictions_of,
+)
+
+PRECISIONS = ("no", "bf16", "fp16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experiment:
+    """What is trained on what, and where it goes.
+
+    Args:
+        stores: one per modality.
+        out: folder of the run.
+        models: names of those that are trained, in the order of tables; what one needs is trained before it.
+        teacher_run: take the teachers of another run instead of training some; it needs the same seeds.
+        finished_teachers: train no teacher: refuse to begin where one is not finished.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda:N".
+        precision: "no" (float32), "bf16" or "fp16".
+        resume: continue a stopped run, or add seeds or models to it.
+        overwrite: start the run anew.
+        projection: draw features before and after by t-SNE (figure 6).
+        notes: what else run.json shall say, such as the recipe's name.
+    """
+
+    stores: Sequence[Path]
+    out: Path
+    settings: Settings = field(default_factory=Settings)
+    models: Sequence[str] = (TEACHER, STUDENT)
+    seeds: Sequence[int] = (0,)
+    teacher_run: Path | None = None
+    finished_teachers: bool = False
+    device: str = "auto"
+    precision: str = "no"
+    resume: bool = False
+    overwrite: bool = False
+    projection: bool = False
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """Who is told of an experiment.
+
+    Args:
+        on_material: the corpus is read and the run begun.
+        of_seed: makes the watch of one seed, a context.
+    """
+
+    on_material: Callable[[Material], None]
+    of_seed: Callable[[int], AbstractContextManager[Watch]]
+
+
+def nobody() -> Audience:
+    """An audience that hears nothing and never stops a training."""
+    watch = Watch(
+        on_step=lambda *_: None,
+        on_epoch=lambda *_: None,
+        should_stop=lambda: False,
+    )
+    return Audience(on_material=lambda _: None, of_seed=lambda _: nullcontext(watch))
+
+
+def run_experiment(experiment: Experiment, audience: Audience | None = None) -> Run:
+    """Train and measure every model of every seed that is not finished.
+
+    Raises:
+        Stopped: the audience's watch said so; the same experiment with `resume` continues.
+        ValueError: anything that the caller can mend; the message says how.
+    """
+    heard = audience or nobody()
+    experiment = _with_earlier(experiment)
+    accelerator = accelerators(experiment.device, experiment.precision)
+    material = prepare(read_conversations(experiment.stores), experiment.settings.model)
+    record = _record(experiment, material)
+    _check(experiment)
+    if accelerator().is_main_process:
+        begin_run(experiment.out, record, resume=experiment.resume, overwrite=experiment.overwrite)
+        keep_features(experiment.out, experiment.stores)
+        heard.on_material(material)
+    accelerator().wait_for_everyone()
+    for seed in experiment.seeds:
+        with heard.of_seed(seed) as watch:
+            folder = seed_folder(experiment.out, seed)
+            place = Workplace(seed=seed, accelerator=accelerator, folder=folder, watch=watch)
+            _one_seed(experiment, material, place)
+    if accelerator().is_main_process:
+        write_results(experiment.out, record, material.conversations.labels)
+    accelerator().wait_for_everyone()
+    return read_run(experiment.out)
+
+
+def train(
+    out: str | Path,
+    stores: Sequence[str | Path],
+    *,
+    settings: Settings | None = None,
+    models: Sequence[str] = (TEACHER, STUDENT),
+    seeds: Sequence[int] = (0,),
+    **options: Any,
+) -> Run:
+    """Train models on feature stores and measure them: dev chooses the epoch, test is opened once.
+
+    Args:
+        out: folder of the run.
+        stores: one per modality.
+        settings: all numbers; the paper's where left out.
+        models: by name: "teacher", "student", or a rival of `summer.baselines`.
+        options: of `Experiment`: device, precision, resume, overwrite, teacher_run, projection.
+
+    Returns:
+        The finished run, as `read_run` reads it.
+
+    Raises:
+        ValueError: anything that the caller can mend; the message says how.
+    """
+    return run_experiment(
+        Experiment(
+            stores=[Path(store) for store in stores],
+            out=Path(out),
+            settings=settings or Settings(),
+            models=models,
+            seeds=seeds,
+            **options,
+        )
+    )
+
+
+def accelerators(device: str, precision: str) -> Callable[[], Accelerator]:
+    """What makes an accelerator for one model's training.
+
+    Raises:
+        RunError: another precision.
+    """
+    if precision not in PRECISIONS:
+        raise RunError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if device.startswith("cuda:"):
+        torch.cuda.set_device(device)  # accelerate takes the current one, of several processes each its own
+    return partial(Accelerator, cpu=device == "cpu", mixed_precision=precision)
+
+
+def _with_earlier(experiment: Experiment) -> Experiment:
+    """Models in the order given, what they need before them; on resuming also those of the run so far."""
+    earlier = read_record(experiment.out) if experiment.resume else {}
+    needed = [name for model in experiment.models for name in (kind_of(model).needs, model) if name]
+    return replace(
+        experiment,
+        models=tuple(dict.fromkeys([*earlier.get("models", ()), *needed])),
+        seeds=tuple(sorted({*experiment.seeds, *earlier.get("seeds", ())})),
+    )
+
+
+def _one_seed(experiment: Experiment, material: Material, place: Workplace) -> None:
+    """Train what is not finished; look at dev and, once, at test."""
+    path = place.folder / "predictions.csv"
+    if path.is_file() and set(experiment.models) <= {one.model for one in read_predictions(path)[0]}:
+        return
+    trained: dict[str, TrainedModel] = {}
+    for name in experiment.models:
+        needed = kind_of(name).needs
+        trained[name] = obtain_model(
+            name,
+            material,
+            experiment.settings,
+            _place_of(experiment, name, place),
+            needed=None if needed is None else trained[needed],
+        )
+    predictions = [
+        one for model in trained.values() for one in _predicted(experiment, material, place, model)
+    ]
+    if place.accelerator().is_main_process:
+        write_predictions(path, predictions, material.conversations.labels)
+
+
+def _place_of(experiment: Experiment, name: str, place: Workplace) -> Workplace:
+    if name == TEACHER and experiment.teacher_run is not None:
+        return replace(place, folder=seed_folder(experiment.teacher_run, place.seed))
+    return place
+
+
+def _predicted(
+    experiment: Experiment, material: Material, place: Workplace, model: TrainedModel
+) -> list[Predictions]:
+    accelerator, found = place.accelerator(), []
+    for split in SCORED_SPLITS:
+        outlook = look_at_split(model, material, split, accelerator=accelerator)
+        if outlook is None:
+            continue
+        found.append(predictions_of(material, outlook, model.name, seed=place.seed))
+        if experiment.projection and split is Split.TEST and accelerator.is_main_process:
+            draw_split(
+                place.folder / f"projection-{model.name}.png",
+                material.conversations,
+                rows=outlook.rows,
+                truths=outlook.truths,
+                hidden=outlook.features,
+            )
+    return found
+
+
+def _check(experiment: Experiment) -> None:
+    """See that what must be there is there, before anything is overwritten."""
+    chosen_on = {experiment.settings.of(model).training.select_on for model in experiment.models}
+    if len(chosen_on) > 1:
+        splits = ", ".join(
+            f"{model} on {experiment.settings.of(model).training.select_on}" for model in experiment.models
+        )
+        raise RunError(f"the epoch is chosen of the {splits}; choose all on one split with --select-on")
+    if experiment.teacher_run is None and not experiment.finished_teachers:
+        return
+    run = experiment.teacher_run or experiment.out
+    if experiment.overwrite and run.resolve() == experiment.out.resolve():
+        raise RunError(f"--overwrite deletes {run} and the teachers that this command needs; leave it out")
+    for seed in experiment.seeds:
+        path = seed_folder(run, seed) / f"{TEACHER}.safetensors"
+        if not path.is_file():
+            raise CheckpointError(
+                f"there is no finished teacher at {path}; train it with --stage teacher, or give its run "
+                "with --teacher"
+            )
+
+
+def _record(experiment: Experiment, material: Material) -> dict[str, Any]:
+    conversations, settings = material.conversations, experiment.settings
+    return {
+        "corpus": conversations.corpus,
+        "protocol": conversations.protocol,
+        "labels": list(conversations.labels.names),
+        "selected_on": settings.of(experiment.models[-1]).training.select_on.value,
+        "models": list(experiment.models),
+        "seeds": list(experiment.seeds),
+        "teacher_run": None if experiment.teacher_run is None else str(experiment.teacher_run),
+        "precision": experiment.precision,
+        **experiment.notes,
+        "settings": settings.to_json(),
+        "stores": conversations.fingerprints,
+        **origin_of_program(),
+    }
