@@ -9,15 +9,18 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, fields, is_dataclass
+from dataclasses import asdict, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from summer.options import LossWeights, ModelOptions, TrainingOptions
+
+if TYPE_CHECKING:
+    from summer.training.seed import ModelSettings, Settings
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -84,9 +87,14 @@ class ReductionRecipes:
 class Recipe:
     """All settings of an extraction and of a training.
 
+    A rival of SUMMER's models has its options under [baselines.<name>], and how it is trained under [<name>], as
+    the teacher has it under [teacher].
+
     Args:
         corpus: the corpus' policies, checked by its reader.
         teacher, student: how each of the two is trained.
+        baselines: options of rivals, by name; checked against the rival's own dataclass.
+        trainings: what a recipe says of how rivals are trained, by name.
     """
 
     corpus: dict[str, str] = field(default_factory=dict)
@@ -97,6 +105,39 @@ class Recipe:
     teacher: TrainingOptions = field(default_factory=TrainingOptions)
     student: TrainingOptions = field(default_factory=TrainingOptions)
     distillation: LossWeights = field(default_factory=LossWeights)
+    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    trainings: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        """All that a training wants to know.
+
+        Raises:
+            RecipeError: an option of a rival that it does not have, or out of its range.
+        """
+        from summer.training.seed import Settings  # imports torch: not for an extraction of audio
+
+        return Settings(
+            model=self.model,
+            teacher=self.teacher,
+            student=self.student,
+            distillation=self.distillation,
+            rivals={name: self._rival(name) for name in sorted({*self.baselines, *self.trainings})},
+        )
+
+    def _rival(self, name: str) -> ModelSettings:
+        from summer.baselines import BASELINES
+        from summer.training.seed import ModelSettings
+
+        if name not in BASELINES:
+            near = _nearest(name, sorted(BASELINES))
+            raise RecipeError(f"there is no rival {name!r}{near}; there is {', '.join(BASELINES)}")
+        kind = BASELINES[name]
+        training = {**asdict(kind.training), **self.trainings.get(name, {})}
+        return ModelSettings(
+            options=_checked(kind.options, self.baselines.get(name, {}), f"baselines.{name}"),
+            training=_checked(TrainingOptions, training, name),
+        )
 
 
 def shipped_recipes() -> list[str]:
@@ -125,6 +166,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     settings = _read_toml(name)
     for override in overrides:
         _apply(settings, override)
+    settings = _with_trainings_of_rivals(settings)
     _refuse_unknown_keys(settings, Recipe, name)
     try:
         return TypeAdapter(Recipe).validate_python(settings)
@@ -132,6 +174,33 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise RecipeError(f"recipe {name}: {key} = {first['input']!r}: {first['msg'].lower()}") from error
+
+
+def _with_trainings_of_rivals(settings: dict[str, Any]) -> dict[str, Any]:
+    """The tables that are named as rivals are, gathered under `trainings`."""
+    own = {entry.name for entry in fields(Recipe)}
+    others = [name for name in settings if name not in own]
+    if not others:
+        return settings
+    from summer.baselines import BASELINES  # imports torch: only where a recipe names what may be a rival
+
+    trainings = {name: settings[name] for name in others if name in BASELINES}
+    kept = {name: value for name, value in settings.items() if name not in trainings}
+    return {**kept, "trainings": trainings} if trainings else kept
+
+
+def _checked(kind: type[Any], values: Mapping[str, Any], table: str) -> Any:
+    """An object of a dataclass, its keys and values checked as those of a recipe."""
+    known = sorted(entry.name for entry in fields(kind))
+    for key in values:
+        if key not in known:
+            raise RecipeError(f"unknown key '{table}.{key}'{_nearest(key, known)}")
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in (table, *first["loc"]))
+        raise RecipeError(f"{key} = {first['input']!r}: {first['msg'].lower()}") from error
 
 
 def _read_toml(name: str) -> dict[str, Any]:
@@ -176,7 +245,7 @@ def _apply(settings: dict[str, Any], override: str) -> None:
 def _refuse_unknown_keys(settings: Mapping[str, Any], kind: type, recipe: str) -> None:
     known = set(_known_keys(kind))
     for key in _keys(settings):
-        if key not in known and not key.startswith("corpus."):
+        if key not in known and not key.startswith(("corpus.", "baselines.", "trainings.")):
             raise RecipeError(f"recipe {recipe}: unknown key {key!r}{_nearest(key, sorted(known))}")
 
 

@@ -2,148 +2,69 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from summer.corpus import LabelSet, Split
-from summer.evaluation.predictions import STAGES, Predictions, PredictionsError, Stage, read_predictions
+from summer.corpus import Split
+from summer.evaluation.predictions import Predictions, PredictionsError
 from summer.evaluation.scores import score, seeds_of
 from summer.evaluation.significance import PairedTest, dialogue_bootstrap, paired_test
 from summer.report.tables import Table, paper_table, percent, selection_note
+from summer.runs.reading import Run
 
-FINE = 0
 RARE = 0.05
-MUST_AGREE = ("corpus", "protocol")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A run's predictions, and what its results.json says of their origin.
-
-    Args:
-        origin: corpus and protocol, as far as they are known.
-        selected_on: the split that chose the epoch.
-    """
-
-    path: Path
-    predictions: Sequence[Predictions]
-    labels: LabelSet
-    origin: Mapping[str, str]
-    selected_on: Split
-
-    @property
-    def title(self) -> str:
-        """The run's folder, corpus and protocol, and a warning where the epoch was not chosen on dev."""
-        known = ", ".join(self.origin.values())
-        return f"{self.path}{selection_note(self.selected_on)}{f': {known}' if known else ''}"
-
-
-def open_run(path: Path) -> Run:
-    """Read the predictions and the origin of a run.
+def print_scores(console: Console, run: Run, split: Split) -> None:
+    """Print the paper's table of a run, intervals, and the last of its models against each of the others.
 
     Raises:
-        ValueError: not a run, or files that cannot be read; names path and remedy.
+        ScoreError: the run has no predictions of that split with a known truth.
     """
-    predictions, labels = read_predictions(path / "predictions.csv")
-    recorded = _recorded(path / "results.json")
-    return Run(
-        path=path,
-        predictions=predictions,
-        labels=labels,
-        origin={key: str(recorded[key]) for key in MUST_AGREE if key in recorded},
-        selected_on=Split(recorded.get("selected_on", Split.DEV)),
-    )
-
-
-def _recorded(path: Path) -> Mapping[str, Any]:
-    """What results.json says, {} where it is absent."""
-    if not path.is_file():
-        return {}
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        Split(found.get("selected_on", Split.DEV))
-    except (ValueError, AttributeError) as error:
-        raise ValueError(
-            f"{path} holds no results of a run: {error}; run summer-train again with the same --out"
-        ) from error
-    return dict(found)
-
-
-def report_run(path: Path, stage: str | None, split: Split) -> int:
-    """Print the paper's table of a run, its intervals, and its student against its teacher."""
-    if stage is not None:
-        raise ValueError(
-            f"--stage {stage} chooses what of two runs is compared; give two runs, or no --stage"
-        )
-    run, console = open_run(path), Console(soft_wrap=True)
     table = paper_table(run.predictions, run.labels, split=split, selected_on=run.selected_on)
-    found = {name: seeds_of(run.predictions, name, split) for name in STAGES}
+    found = {model: seeds_of(run.predictions, model, split) for model in run.models}
+    found = {model: seeds for model, seeds in found.items() if seeds}
     _print_line(console, f"{run.title}, {split}")
     _print_table(console, table)
-    for name, seeds in found.items():
-        if seeds:
-            interval = _in_percent(dialogue_bootstrap(seeds))
-            _print_line(console, f"{name}: w-F1 95 % interval {interval} over dialogues, seeds: {len(seeds)}")
+    for model, seeds in found.items():
+        interval = _in_percent(dialogue_bootstrap(seeds))
+        _print_line(console, f"{model}: w-F1 95 % interval {interval} over dialogues, seeds: {len(seeds)}")
     _print_warning(console, split, [run])
-    if all(found.values()):
-        test = paired_test(found["teacher"], found["student"])
-        _print_line(console, in_words("the teacher", "the student", test))
-    return FINE
+    own = "student" if "student" in found else next(reversed(found))
+    for other, seeds in found.items():
+        if other != own:
+            _print_line(console, in_words(f"the {other}", f"the {own}", paired_test(seeds, found[own])))
 
 
-def report_pair(first: Path, second: Path, stage: str | None, split: Split) -> int:
-    """Print the summary of two runs and whether the second, B, differs from the first, A."""
-    runs, console = [open_run(first), open_run(second)], Console(soft_wrap=True)
-    _refuse_unlike(*runs)
-    chosen = _chosen_stage(runs, stage, split)
-    systems = [_seeds_or_refuse(run, chosen, split) for run in runs]
-    header = (f"{chosen}, {split}", "seeds", "w-ACC", "w-F1", "95 % interval")
+def print_comparison(console: Console, first: Run, second: Run, model: str, split: Split) -> None:
+    """Print the summary of one model of two runs, and whether the second, B, differs from the first, A.
+
+    Raises:
+        ValueError: a run without predictions of that model and split.
+        PredictionsError: predictions of different utterances.
+    """
+    runs = [first, second]
+    systems = [_seeds_or_refuse(run, model, split) for run in runs]
+    header = (f"{model}, {split}", "seeds", "w-ACC", "w-F1", "95 % interval")
     rows = tuple(_summary(*line) for line in zip("AB", runs, systems, strict=True))
     _print_table(console, Table(header=header, rows=rows))
     _print_warning(console, split, runs)
     try:
         _print_line(console, in_words("A", "B", paired_test(*systems)))
     except PredictionsError as error:
-        raise PredictionsError(f"{first} and {second}: {error}") from error
-    return FINE
+        raise PredictionsError(f"{first.path} and {second.path}: {error}") from error
 
 
-def _refuse_unlike(first: Run, second: Run) -> None:
-    pairs = {key: (first.origin.get(key), second.origin.get(key)) for key in MUST_AGREE}
-    unlike = {key: pair for key, pair in pairs.items() if None not in pair and pair[0] != pair[1]}
-    if first.labels != second.labels:
-        unlike["labels"] = (", ".join(first.labels.names), ", ".join(second.labels.names))
-    for key, (ours, theirs) in unlike.items():
-        raise ValueError(
-            f"{first.path} and {second.path} cannot be compared: {key} {ours!r} and {theirs!r}; give two "
-            "runs on the same corpus with the same protocol"
-        )
-
-
-def _chosen_stage(runs: Sequence[Run], stage: str | None, split: Split) -> Stage:
-    if stage is None:
-        both_have_it = all(seeds_of(run.predictions, "student", split) for run in runs)
-        return "student" if both_have_it else "teacher"
-    for known in STAGES:
-        if stage == known:
-            return known
-    raise ValueError(f"--stage {stage!r} is not one of {', '.join(STAGES)}")
-
-
-def _seeds_or_refuse(run: Run, stage: Stage, split: Split) -> list[Predictions]:
-    seeds = seeds_of(run.predictions, stage, split)
+def _seeds_or_refuse(run: Run, model: str, split: Split) -> list[Predictions]:
+    seeds = seeds_of(run.predictions, model, split)
     if not seeds:
-        held = dict.fromkeys(f"{found.stage} on {found.split}" for found in run.predictions)
+        held = dict.fromkeys(f"{found.model} on {found.split}" for found in run.predictions)
         raise ValueError(
-            f"{run.path} holds no predictions of the {stage} on {split}, only {', '.join(held)}; choose with "
-            "--stage and --split"
+            f"{run.path} holds no predictions of the {model} on {split}, only {', '.join(held)}; choose with "
+            "--model and --split"
         )
     return seeds
 

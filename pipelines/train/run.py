@@ -1,76 +1,27 @@
-"""One `summer-train` command, carried out: stores, teacher and student of each seed, and their results."""
+"""One `summer-train` command, carried out: what was typed becomes an experiment, and is shown while it runs."""
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
-from accelerate import Accelerator
 from rich.console import Console
 
 from pipelines.console import INTERRUPTED, clean_stop
+from pipelines.devices import device_named
 from pipelines.recipe import load_recipe
-from pipelines.train.display import (
-    print_opening,
-    print_run,
-    training_display,
-    write_projection,
-)
-from summer.conversations.reading import read_conversations
-from summer.corpus import Modality, Split
-from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
-from summer.runs.folder import (
-    RunError,
-    open_run,
-    origin_of_program,
-    parse_seeds,
-    seed_folder,
-    seeds_so_far,
-)
-from summer.runs.results import write_results
-from summer.training.checkpoints import CheckpointError, TrainedModel
+from pipelines.train.command import TrainingOrder
+from pipelines.train.display import audience_of, print_run
+from summer.corpus import Modality
+from summer.runs.experiment import Experiment, run_experiment
+from summer.runs.folder import RunError
 from summer.training.history import Stopped
-from summer.training.preparation import Material, prepare
-from summer.training.seed import (
-    SCORED_SPLITS,
-    Settings,
-    Workplace,
-    look_at_split,
-    obtain_student,
-    obtain_teacher,
-    predictions_of,
-    stage_of,
-)
+from summer.training.models import STUDENT, TEACHER
+from summer.training.seed import Settings
 
-STAGES = ("teacher", "student", "all")
-PRECISIONS = ("no", "bf16", "fp16")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOrder:
-    """The command line's options, as `summer-train --help` describes them."""
-
-    recipe: str
-    features: Path | None
-    stores: tuple[Path, ...]
-    out: Path
-    stage: str
-    modality: str | None
-    seeds: str
-    teacher: Path | None
-    select_on: str | None
-    overrides: tuple[str, ...]
-    device: str
-    precision: str
-    resume: bool
-    overwrite: bool
-    projection: bool
+STAGES = (TEACHER, STUDENT, "all")
+MOST_SEEDS = 1000
 
 
 def carry_out(order: TrainingOrder) -> int:
@@ -82,113 +33,80 @@ def carry_out(order: TrainingOrder) -> int:
     Raises:
         ValueError: anything that the user can mend; the message says how.
     """
-    console = Console(soft_wrap=True)
-    seeds, settings = _seeds(order), _settings(order)
-    accelerator = partial(Accelerator, cpu=_is_cpu(order.device), mixed_precision=_precision(order.precision))
-    material = prepare(read_conversations(_store_paths(order)), settings.model)
-    record = _record(order, settings, material, seeds)
-    _check_teachers(order, seeds)
-    if accelerator().is_main_process:
-        open_run(order.out, record, resume=order.resume, overwrite=order.overwrite)
-        print_opening(console, material, order.out)
-    accelerator().wait_for_everyone()
-    started = time.monotonic()
+    console, started = Console(soft_wrap=True), time.monotonic()
+    experiment = experiment_of(order)
     with clean_stop(lambda: None) as should_stop:
-        for seed in seeds:
-            folder = seed_folder(order.out, seed)
-            with training_display(console, order.out / "tensorboard", seed, should_stop) as watch:
-                place = Workplace(seed=seed, accelerator=accelerator, folder=folder, watch=watch)
-                try:
-                    _one_seed(order, material, settings, place)
-                except Stopped:
-                    console.print(f"stopped; {order.out} goes on with --resume", highlight=False)
-                    return INTERRUPTED
-    if accelerator().is_main_process:
-        write_results(order.out, record, seeds, material.conversations.labels)
-        print_run(console, order.out)
-        console.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
+        try:
+            run = run_experiment(experiment, audience_of(console, experiment.out, should_stop))
+        except Stopped:
+            console.print(f"stopped; continue {order.out} with --resume", highlight=False)
+            return INTERRUPTED
+    print_run(console, run)
+    console.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
     return 0
 
 
-def _one_seed(order: TrainingOrder, material: Material, settings: Settings, place: Workplace) -> None:
-    """Train what is not finished; look at dev and, once, at test."""
-    path = place.folder / "predictions.csv"
-    wanted = {"teacher"} if order.stage == "teacher" else {"teacher", "student"}
-    if path.is_file() and wanted <= {one.stage for one in read_predictions(path)[0]}:
-        return
-    trained = [_teacher(order, material, settings, place)]
-    if order.stage != "teacher":
-        trained.append(obtain_student(material, settings, place, trained[0]))
-    predictions = [one for model in trained for one in _predicted(order, material, settings, place, model)]
-    if place.accelerator().is_main_process:
-        write_predictions(path, predictions, material.conversations.labels)
+def experiment_of(order: TrainingOrder) -> Experiment:
+    """What the options ask for.
+
+    Raises:
+        ValueError: options that cannot be; the message names them and the remedy.
+    """
+    models = _models(order)
+    return Experiment(
+        stores=_store_paths(order),
+        out=order.out,
+        settings=_settings(order, models),
+        models=models,
+        seeds=parse_seeds(order.seeds),
+        teacher_run=order.teacher,
+        finished_teachers=order.stage == STUDENT,
+        device=order.device if order.device == "auto" else device_named(order.device),
+        precision=order.precision,
+        resume=order.resume,
+        overwrite=order.overwrite,
+        projection=order.projection,
+        notes={"recipe": order.recipe, "overrides": list(order.overrides)},
+    )
 
 
-def _teacher(order: TrainingOrder, material: Material, settings: Settings, place: Workplace) -> TrainedModel:
-    if order.teacher is not None:
-        place = replace(place, folder=seed_folder(order.teacher, place.seed))
-    return obtain_teacher(material, settings, place)
+def parse_seeds(text: str) -> list[int]:
+    """`0-4` or `0,3` to a list, in order, each once.
+
+    Raises:
+        RunError: anything else.
+    """
+    try:
+        return sorted({seed for part in text.split(",") for seed in _range(part)})
+    except ValueError as error:
+        raise RunError(f"seeds {text!r}: write them as 0-4 or 0,3, {MOST_SEEDS} at most") from error
 
 
-def _predicted(
-    order: TrainingOrder, material: Material, settings: Settings, place: Workplace, model: TrainedModel
-) -> list[Predictions]:
-    stage, accelerator = stage_of(model, settings), place.accelerator()
-    found = []
-    for split in SCORED_SPLITS:
-        outlook = look_at_split(
-            material,
-            stage,
-            split,
-            batch_dialogues=settings.student.batch_dialogues,
-            accelerator=accelerator,
-        )
-        if outlook is None:
-            continue
-        found.append(predictions_of(material, outlook, stage, seed=place.seed))
-        if order.projection and split is Split.TEST and accelerator.is_main_process:
-            write_projection(place.folder / f"projection-{stage.name}.png", material, outlook)
-    return found
+def _range(part: str) -> Sequence[int]:
+    first, dash, last = part.strip().partition("-")
+    seeds = range(int(first), int(last if dash else first) + 1)
+    if not 0 < len(seeds) <= MOST_SEEDS:
+        raise ValueError(part)
+    return seeds
 
 
-def _seeds(order: TrainingOrder) -> list[int]:
-    """Those asked for; with --resume also those that the run was begun with."""
-    return sorted({*parse_seeds(order.seeds), *(seeds_so_far(order.out) if order.resume else ())})
+def _models(order: TrainingOrder) -> list[str]:
+    if order.stage not in STAGES:
+        raise RunError(f"stage {order.stage!r} is not one of {', '.join(STAGES)}")
+    if not order.models:
+        return [TEACHER] if order.stage == TEACHER else [TEACHER, STUDENT]
+    if order.stage != "all":
+        raise RunError(f"--stage {order.stage} and --model say what is trained in two ways; give one")
+    return list(dict.fromkeys(order.models))
 
 
-def _check_teachers(order: TrainingOrder, seeds: Sequence[int]) -> None:
-    """See that each seed's teacher is there, where none is to be trained, before anything is overwritten."""
-    if order.teacher is None and order.stage != "student":
-        return
-    run = order.teacher or order.out
-    if order.overwrite and run.resolve() == order.out.resolve():
-        raise RunError(f"--overwrite deletes {run} and the teachers that this command needs; leave it out")
-    for seed in seeds:
-        path = seed_folder(run, seed) / "teacher.safetensors"
-        if not path.is_file():
-            raise CheckpointError(
-                f"there is no finished teacher at {path}; train it with --stage teacher, or give its run "
-                "with --teacher"
-            )
-
-
-def _settings(order: TrainingOrder) -> Settings:
+def _settings(order: TrainingOrder, models: Sequence[str]) -> Settings:
     overrides = list(order.overrides)
     if order.modality is not None:
         overrides.append(f"model.teacher={order.modality}")
     if order.select_on is not None:
-        overrides += [f"{stage}.select_on={order.select_on}" for stage in ("teacher", "student")]
-    if order.stage not in STAGES:
-        raise RunError(f"stage {order.stage!r} is not one of {', '.join(STAGES)}")
-    recipe = load_recipe(order.recipe, overrides)
-    if recipe.teacher.select_on is not recipe.student.select_on:
-        raise RunError(
-            f"the teacher's epoch is chosen on {recipe.teacher.select_on}, the student's on "
-            f"{recipe.student.select_on}; choose both on one split with --select-on"
-        )
-    return Settings(
-        model=recipe.model, teacher=recipe.teacher, student=recipe.student, distillation=recipe.distillation
-    )
+        overrides += [f"{model}.select_on={order.select_on}" for model in {TEACHER, STUDENT, *models}]
+    return load_recipe(order.recipe, overrides).settings
 
 
 def _store_paths(order: TrainingOrder) -> list[Path]:
@@ -202,39 +120,3 @@ def _store_paths(order: TrainingOrder) -> list[Path]:
             "with --features"
         )
     return [*found, *order.stores]
-
-
-def _is_cpu(device: str) -> bool:
-    present = ["auto", "cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if device not in [*present, *(["cuda"] if torch.cuda.is_available() else [])]:
-        raise RunError(f"device {device!r} is not here; torch sees {', '.join(present[1:])}")
-    if device.startswith("cuda:"):
-        os.environ["ACCELERATE_TORCH_DEVICE"] = device  # accelerate's way to be told which one
-    return device == "cpu"
-
-
-def _precision(name: str) -> str:
-    if name not in PRECISIONS:
-        raise RunError(f"precision {name!r} is not one of {', '.join(PRECISIONS)}")
-    return name
-
-
-def _record(
-    order: TrainingOrder, settings: Settings, material: Material, seeds: Sequence[int]
-) -> dict[str, Any]:
-    conversations = material.conversations
-    return {
-        "corpus": conversations.corpus,
-        "protocol": conversations.protocol,
-        "labels": list(conversations.labels.names),
-        "selected_on": settings.student.select_on.value,
-        "seeds": list(seeds),
-        "stage": order.stage,
-        "teacher_run": None if order.teacher is None else str(order.teacher),
-        "precision": order.precision,
-        "recipe": order.recipe,
-        "overrides": list(order.overrides),
-        "settings": settings.to_json(),
-        "stores": conversations.fingerprints,
-        **origin_of_program(),
-    }

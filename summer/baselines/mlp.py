@@ -4,8 +4,8 @@
     h = Dropout(GELU(W_1 Dropout(x)))
     y = W_2 h
 
-No context, no speakers, no fusion: whatever a model gains over this, it gains by them. Late and early fusion of
-this kind is the usual lower bound of the field (Poria et al. 2017, table of baselines).
+No context, no speakers, no fusion: whatever a model gains over this, it gains by them. Late and early
+fusion of this kind is the usual lower bound of the field (Poria et al. 2017, table of baselines).
 
 Dimensions: batch dialogues, seq utterances, dim all modalities' features, cls emotion classes.
 """
@@ -43,8 +43,8 @@ class MlpOptions:
     def __post_init__(self) -> None:
         if self.hidden_dim < 1 or not 0 <= self.dropout < 1:
             raise ValueError(
-                f"hidden_dim is {self.hidden_dim} and dropout {self.dropout}; give at least 1, and a share in "
-                "[0, 1)"
+                f"hidden_dim is {self.hidden_dim} and dropout {self.dropout}; give at least 1, and a share "
+                "in [0, 1)"
             )
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities is {list(self.modalities)}; give each once, at least one")

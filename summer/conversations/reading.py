@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from summer.conversations.standardisation import Standardisation, fit_standardisation
 from summer.corpus import LabelSet, Modality, Split, Utterance
-from summer.store import FeatureStore, Header
+from summer.store import FeatureStore
 
 ROWS_AT_ONCE = 1024
 
@@ -98,7 +98,7 @@ def read_conversations(paths: Sequence[Path]) -> Conversations:
             protocol=first.protocol,
             labels=LabelSet(first.labels),
             utterances=tuple(stores[0].rows.utterances),
-            features={store.header.modality: _read_features(store) for store in stores},
+            features={store.header.modality: read_vectors(store) for store in stores},
         )
     strange = {u.label for u in conversations.utterances if u.label} - set(conversations.labels.names)
     if strange:
@@ -133,7 +133,8 @@ def _check_modalities(stores: Sequence[FeatureStore]) -> None:
         other = seen.setdefault(store.header.modality, store)
         if other is not store:
             raise ConversationError(
-                f"{other.path} and {store.path} both hold {store.header.modality}; give one store per modality"
+                f"{other.path} and {store.path} both hold {store.header.modality}; give one store per "
+                "modality"
             )
         if not store.header.complete:
             raise ConversationError(
@@ -172,19 +173,23 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:16]}..."
 
 
-def _read_features(store: FeatureStore) -> ModalityFeatures:
-    reduced = store.reduced_width is not None
-    vectors = store.features("reduced" if reduced else "raw")
+def read_vectors(store: FeatureStore) -> ModalityFeatures:
+    """The features that a model reads of a store: reduced where it has them, else raw.
+
+    Raises:
+        ConversationError: a row that is ok is not finite.
+    """
+    vectors = store.features("raw" if store.reduced_width is None else "reduced")
     usable = store.rows.usable
     _check_finite(store, vectors, usable)
-    return ModalityFeatures(
-        vectors=vectors,
-        usable=usable,
-        fingerprint=_fingerprint(store.header) if reduced else store.header.fingerprint,
-    )
+    return ModalityFeatures(vectors=vectors, usable=usable, fingerprint=fingerprint_of_features(store))
 
 
-def _fingerprint(header: Header) -> str:
+def fingerprint_of_features(store: FeatureStore) -> str:
+    """What `read_vectors` reads: the store's fingerprint, with its reducer's where it is reduced."""
+    header = store.header
+    if store.reduced_width is None:
+        return header.fingerprint
     return f"{header.fingerprint}+{header.reduction.get('fingerprint', '')}"
 
 

@@ -4,9 +4,9 @@ RUN/predictions.csv is UTF-8 text, one row per seed, split and utterance, any nu
 
     seed, split, id, dialogue, truth, <model>..., <model>_<label>...
 
-such as `..., truth, teacher, student, teacher_joy, ..., student_joy, ...`. `truth` and `<model>` are labels; the
-rest are probabilities, written so that float32 returns bit by bit and with it the guess. A truth that is
-unknown, and a model that was not run on that seed and split, are empty cells.
+such as `..., truth, teacher, student, teacher_joy, ..., student_joy, ...`. `truth` and `<model>` are
+labels; the rest are probabilities, written so that float32 returns bit by bit and with it the guess. A
+truth that is unknown, and a model that was not run on that seed and split, are empty cells.
 
 Dimensions: `rows` utterances, `cls` emotion classes in the order of the label set.
 """
@@ -48,8 +48,8 @@ class Predictions:
         probabilities: (rows, cls).
 
     Raises:
-        PredictionsError: no such name, no rows, lengths that differ, an id given twice, a truth that is no class, a
-            probability that is not a finite number.
+        PredictionsError: no such name, no rows, lengths that differ, an id given twice, a truth that is no
+            class, a probability that is not a finite number.
     """
 
     model: str

@@ -206,9 +206,7 @@ def build_student(options: ModelOptions, shape: CorpusShape) -> Student:
             for m in modalities
         },
         fusion=_build_fusion(options, modalities),
-        global_mixture=GlobalMixture(
-            modalities=len(modalities), width=options.width, form=options.mixture
-        ),
+        global_mixture=GlobalMixture(modalities=len(modalities), width=options.width, form=options.mixture),
         classifier=nn.Linear(options.width, shape.classes),
         dropout=options.dropout,
     )
@@ -223,10 +221,7 @@ def _build_fusion(
             modalities, layers=options.layers, width=width, heads=heads, dropout=dropout
         )
     return HierarchicalFusion(
-        [
-            FusionLevel(modalities, width=width, heads=heads, dropout=dropout)
-            for _ in range(options.layers)
-        ]
+        [FusionLevel(modalities, width=width, heads=heads, dropout=dropout) for _ in range(options.layers)]
     )
 
 

@@ -130,9 +130,7 @@ def distillation_losses(
         "cross": cross_loss(through_teacher, classifier(taught), both),
         "align": align_loss(through_teacher, truths, there, class_weights),
         "inner": inner_loss(features, taught, both),
-        "smooth": smooth_loss(
-            logits, labels, anything, epsilon=weights.epsilon, class_weights=class_weights
-        ),
+        "smooth": smooth_loss(logits, labels, anything, epsilon=weights.epsilon, class_weights=class_weights),
     }
     total = sum(getattr(weights, name) * term for name, term in terms.items())  # (15)
     return {**terms, "total": torch.as_tensor(total)}
@@ -159,6 +157,4 @@ class SmoothedTruthLoss(nn.Module):
         counted: Bool[Tensor, "batch seq"],
     ) -> Float[Tensor, ""]:
         """Mean over utterances that are counted and have a truth."""
-        return smooth_loss(
-            logits, labels, counted, epsilon=self.epsilon, class_weights=self.class_weights
-        )
+        return smooth_loss(logits, labels, counted, epsilon=self.epsilon, class_weights=self.class_weights)

@@ -3,8 +3,8 @@
 Paper: sections 3.5 and 3.6. The teacher's scores mask the student's attention (7, 8) and its classifier and
 features judge the student's branches (11 to 15). It stays in evaluation mode and gets no gradient.
 
-`guidance` says when the teacher's scores mask attention: "always"; in "train" only, which spares the teacher's
-pass at inference; or "never". The losses need the teacher in each case.
+`guidance` says when the teacher's scores mask attention: "always"; in "train" only, which spares the
+teacher's pass at inference; or "never". The losses need the teacher in each case.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tables 1 and 2 of the paper: one row per model, ACC and F1 of each class, then w-ACC and w-F1, in percent."""
+"""Tables 1 and 2 of the paper: a row per model, ACC and F1 of each class, w-ACC and w-F1, in percent."""
 
 from __future__ import annotations
 

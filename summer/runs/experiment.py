@@ -13,13 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 
 from summer.conversations.reading import read_conversations
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
-from summer.report.projection import draw_split
+from summer.report.figures import draw_projection
 from summer.runs.features import keep_features
 from summer.runs.folder import RunError, begin_run, origin_of_program, read_record, seed_folder
 from summer.runs.reading import Run, read_run
@@ -27,6 +28,7 @@ from summer.runs.results import write_results
 from summer.training.checkpoints import CheckpointError, TrainedModel
 from summer.training.history import Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
+from summer.training.prediction import SplitOutlook
 from summer.training.preparation import Material, prepare
 from summer.training.seed import (
     SCORED_SPLITS,
@@ -218,19 +220,27 @@ def _predicted(
 ) -> list[Predictions]:
     accelerator, found = place.accelerator(), []
     for split in SCORED_SPLITS:
-        outlook = look_at_split(model, material, split, accelerator=accelerator)
+        outlook = look_at_split(
+            model, material.dealer, split, device=accelerator.device, autocast=accelerator.autocast
+        )
         if outlook is None:
             continue
-        found.append(predictions_of(material, outlook, model.name, seed=place.seed))
+        found.append(predictions_of(material.conversations.utterances, outlook, model.name, seed=place.seed))
         if experiment.projection and split is Split.TEST and accelerator.is_main_process:
-            draw_split(
-                place.folder / f"projection-{model.name}.png",
-                material.conversations,
-                rows=outlook.rows,
-                truths=outlook.truths,
-                hidden=outlook.features,
-            )
+            _draw_projection(place.folder / f"projection-{model.name}.png", material, outlook)
     return found
+
+
+def _draw_projection(path: Path, material: Material, outlook: SplitOutlook) -> None:
+    """A split's features as they came, and as the model sees them."""
+    conversations = material.conversations
+    before = np.concatenate([one.vectors[outlook.rows] for one in conversations.features.values()], axis=1)
+    draw_projection(
+        path,
+        {"features": before, "hidden states": outlook.features},
+        truths=outlook.truths,
+        labels=conversations.labels,
+    )
 
 
 def _check(experiment: Experiment) -> None:

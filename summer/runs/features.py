@@ -33,7 +33,8 @@ class Asset:
     Args:
         name: as the store has it: relative to the store's folder, or what it is known by elsewhere.
         path: relative to RUN/features where it was copied; else absolute; None where it only has a name.
-        sha256: of the file; of a folder: over the names and digests of its files. None where it only has a name.
+        sha256: of the file; of a folder: over the names and digests of its files. None where it only has a
+            name.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 RUN/run.json            models, settings, seeds, corpus, stores' fingerprints, commit, versions
 RUN/features/           how the features were made: settings of every store, reducers, small encoders
-RUN/seed<N>/            <model>.safetensors, <model>-history.json, and predictions.csv once the seed is finished
+RUN/seed<N>/            <model>.safetensors, <model>-history.json, and, once it is finished, predictions.csv
 RUN/predictions.csv     all seeds    RUN/results.json    RUN/table.md    RUN/*.png    RUN/tensorboard/
 """
 
@@ -12,7 +12,7 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -50,8 +50,7 @@ def begin_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: 
     if path.is_file():
         if not resume:
             raise RunError(
-                f"{out} holds a run; --resume continues it, --overwrite starts it anew; or give another "
-                "--out"
+                f"{out} holds a run; --resume continues it, --overwrite starts it anew; or give another --out"
             )
         _check_same(path, record)
     elif out.is_dir() and any(not _is_left_of_a_kill(entry) for entry in out.iterdir()):

@@ -3,10 +3,10 @@
 The file names the kind of model and carries what that kind is built of, so any model is read the same way. A
 student's file carries its teacher too, which guides it at inference. Nothing is pickled.
 
-Header (JSON under the metadata key "summer"): format, models (what is needed first, the model itself last; each
-with name, options, shape), labels, identities, origin. Tensors: `model.*` its weights; `centre.<modality>` and
-`spread.<modality>` its scales. Format 1, of versions before 0.2.0, knew a teacher and a student only; it is
-read still.
+Header (JSON under the metadata key "summer"): format, models (what is needed first, the model itself last;
+each with name, options, shape), labels, identities, origin. Tensors: `model.*` its weights;
+`centre.<modality>` and `spread.<modality>` its scales. Format 1, of versions before 0.2.0, knew a teacher
+and a student only; it is read still.
 """
 
 from __future__ import annotations

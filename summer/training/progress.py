@@ -1,4 +1,5 @@
-"""Where a training stands, on the disk: one folder per epoch, written aside and renamed; the last one is kept.
+"""Where a training stands, on the disk: one folder per epoch, written aside and renamed; the last one is
+kept.
 
 accelerate writes weights, optimiser, schedule and random states; `progress.json` says how the training went
 and is the last file of a whole folder. The weights of the best epoch lie beside it.
@@ -76,7 +77,8 @@ def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Cours
     except DAMAGE as error:
         cause = (str(error) or type(error).__name__).splitlines()[0]
         raise TrainingError(
-            f"{found[-1]} is damaged or of another version, so that training cannot resume from it ({cause}); "
+            f"{found[-1]} is damaged or of another version, so that training cannot resume from it "
+            f"({cause}); "
             f"delete {folder} and train the {stage.name} again"
         ) from error
     LOGGER.info("%s: going on after epoch %d", stage.name, len(history))

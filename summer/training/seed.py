@@ -1,15 +1,16 @@
 """One seed, from features to predictions: each model is read where it is finished, trained otherwise.
 
 Paper: sections 3.5, 3.6 and 4.3. The teacher comes first, then the student that it guides; a rival needs
-neither. A folder per seed holds what is finished: `<model>.safetensors` and `<model>-history.json`; a run that
-was stopped resumes from there. The test split is looked at once, after the epoch was chosen.
+neither. A folder per seed holds what is finished: `<model>.safetensors` and `<model>-history.json`; a run
+that was stopped resumes from there. The test split is looked at once, after the epoch was chosen.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from summer.conversations.batches import ConversationDealer
 from summer.conversations.speakers import SpeakerIdentities
-from summer.corpus import Modality, Split
+from summer.corpus import Modality, Split, Utterance
 from summer.durable import write_aside
 from summer.evaluation.predictions import Predictions
 from summer.model.distillation import SmoothedTruthLoss
@@ -145,18 +147,29 @@ def stage_of(trained: TrainedModel, epsilon: float = 1.0) -> Stage:
 
 
 def look_at_split(
-    trained: TrainedModel, material: Material, split: Split, *, device: torch.device
+    trained: TrainedModel,
+    dealer: ConversationDealer,
+    split: Split,
+    *,
+    device: torch.device,
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
 ) -> SplitOutlook | None:
-    """What a trained model says of a split; None where the corpus has no such split."""
-    batches = material.dealer.deal(split, size=trained.origin.batch_dialogues, generator=None)
+    """What a trained model says of a split, dealt out as in training; None where there is no such split."""
+    batches = dealer.deal(split, size=trained.origin.batch_dialogues, generator=None)
     if not batches:
         return None
-    return look_at(stage_of(trained).to(device), material.dealer, batches, device=device)
+    return look_at(stage_of(trained).to(device), dealer, batches, device=device, autocast=autocast)
 
 
-def predictions_of(material: Material, outlook: SplitOutlook, name: str, *, seed: int) -> Predictions:
-    """An outlook as rows that can be scored and written."""
-    utterances = [material.conversations.utterances[row] for row in outlook.rows]
+def predictions_of(
+    utterances: Sequence[Utterance], outlook: SplitOutlook, name: str, *, seed: int
+) -> Predictions:
+    """An outlook as rows that can be scored and written.
+
+    Args:
+        utterances: all of the corpus, of which the outlook names rows.
+    """
+    utterances = [utterances[row] for row in outlook.rows]
     return Predictions(
         model=name,
         seed=seed,

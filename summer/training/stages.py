@@ -1,8 +1,8 @@
 """A model in training: one module whose call gives the losses, so that it can be wrapped for several devices.
 
-Paper: section 3.6. The teacher is trained first, by (14); then it is frozen, and the student is trained by the
-four losses of (15). Which model it is, the stage need not know: each gives its losses and its outlook itself
-(`summer.classifier`).
+Paper: section 3.6. The teacher is trained first, by (14); then it is frozen, and the student is trained by
+the four losses of (15). Which model it is, the stage need not know: each gives its losses and its outlook
+itself (`summer.classifier`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Stage(nn.Module):
         super().__init__()
         if not isinstance(model, Classifier):
             raise TypeError(
-                f"{type(model).__name__} is no classifier: it needs `modalities`, `losses` and `outlook`, see "
+                f"{type(model).__name__} is no classifier: it needs `modalities`, `losses` and `outlook`, "
+                "see "
                 "summer/classifier.py"
             )
         self.name = name

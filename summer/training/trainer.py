@@ -74,9 +74,7 @@ def train(
             schedule.step()
             losses.note(terms)
             watch.on_step(stage.name, epoch, step, len(shares))
-        outlook = look_at(
-            stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast
-        )
+        outlook = look_at(stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast)
         record = _record(losses, outlook, options.select_on, float(schedule.get_last_lr()[0]))
         is_best = course.offer(record)
         save_progress(accelerator, folder, stage, course, is_best=is_best)
@@ -124,9 +122,7 @@ def _shares(batches: Sequence[list[DialogueRows]], accelerator: Accelerator) -> 
     return dealt[accelerator.process_index :: count]
 
 
-def _record(
-    losses: LossBook, outlook: SplitOutlook, selected_on: Split, learning_rate: float
-) -> EpochRecord:
+def _record(losses: LossBook, outlook: SplitOutlook, selected_on: Split, learning_rate: float) -> EpochRecord:
     means, score = losses.means(), outlook.weighted_f1
     if score is None or not math.isfinite(outlook.loss):
         raise TrainingError(

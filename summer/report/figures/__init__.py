@@ -38,8 +38,8 @@ def draw_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[st
     """Draw how training went: a row of panels per model, a line per seed.
 
     Args:
-        histories: by model, then seed, then epoch, as `<model>-history.json` keeps it. What no epoch has, gets
-            no panel.
+        histories: by model, then seed, then epoch, as `<model>-history.json` keeps it. What no epoch has,
+            gets no panel.
 
     Raises:
         ValueError: not one epoch.

@@ -1,8 +1,8 @@
 """How training went: losses by term, loss and w-F1 of the split that chooses, and what the model wants drawn.
 
 An epoch is a record as `<model>-history.json` keeps it: `{"epoch": 1, "losses": {"total": 1.9, ...},
-"selected_on": "dev", "loss": 1.5, "w_f1": 0.51, "drawn": {"kept_experts": {"text": 0.97}}}`. What no epoch has,
-gets no panel.
+"selected_on": "dev", "loss": 1.5, "w_f1": 0.51, "drawn": {"kept_experts": {"text": 0.97}}}`. What no epoch
+has, gets no panel.
 """
 
 from __future__ import annotations
