@@ -18,7 +18,8 @@ INTERRUPTED = 130
 def command_errors() -> Iterator[None]:
     """Print what the user can mend as one line and exit 2; anything else is a bug and shows its traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("summer").setLevel(logging.INFO)
+    for package in ("summer", "extraction", "pipelines"):
+        logging.getLogger(package).setLevel(logging.INFO)
     try:
         yield
     except ValueError as error:

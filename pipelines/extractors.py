@@ -63,22 +63,25 @@ def _text(setting: Setting) -> Extractor:
         encoder,
         setting.corpus.clips,
         labels=setting.corpus.labels,
-        options=_tuning_options(recipe.tuning),
+        options=tuning_options(recipe.tuning),
         folder=setting.folder / "text.encoder",
         on_progress=setting.on_tuning,
     )
     return build(weights=tuned, mode="tuned")
 
 
-def _tuning_options(recipe: TuningRecipe) -> TuningOptions:
+def tuning_options(recipe: TuningRecipe) -> TuningOptions:
+    """The numbers of the fine-tuning that a recipe gives."""
     from extraction.text.training import TuningOptions
 
     return TuningOptions(
         epochs=recipe.epochs,
         learning_rate=recipe.learning_rate,
         batch_size=recipe.batch_size,
+        weight_decay=recipe.weight_decay,
         warmup_share=recipe.warmup_share,
         seed=recipe.seed,
+        bfloat16=recipe.bfloat16,
     )
 
 

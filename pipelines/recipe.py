@@ -36,8 +36,10 @@ class TuningRecipe:
     epochs: int = Field(default=4, ge=1)
     learning_rate: float = Field(default=2e-5, gt=0)
     batch_size: int = Field(default=32, ge=1)
+    weight_decay: float = Field(default=0.01, ge=0)
     warmup_share: float = Field(default=0.1, ge=0, lt=1)
     seed: int = Field(default=0, ge=0)
+    bfloat16: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -20,7 +20,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -36,7 +37,7 @@ from summer.corpus import LabelSet, Split
 from summer.durable import check_free_space, explained_disk_errors
 from summer.metrics import best_epoch
 
-LOGGER = logging.getLogger("summer")
+LOGGER = logging.getLogger(__name__)
 HEAD = "head.safetensors"
 DIGEST_LETTERS = 12  # of the digest in the folder's name
 STATES_IN_CHECKPOINT = 3  # a weight and AdamW's two averages, each of 4 bytes
@@ -73,13 +74,72 @@ def tune_text(
     """
     if options.bfloat16 and encoder.device == "cpu":
         raise TuningError("bfloat16 needs a CUDA device, this run is on cpu; leave bfloat16 off")
-    rows = _rows(encoder, clips, labels, Split.TRAIN), _rows(encoder, clips, labels, Split.DEV)
-    digest = _digest(encoder, rows, labels, options)
-    tuned = folder.with_name(f"{folder.name}-{digest[:DIGEST_LETTERS]}")
+    work = _FineTuning(
+        encoder=encoder,
+        training_rows=_rows(encoder, clips, labels, Split.TRAIN),
+        dev_rows=_rows(encoder, clips, labels, Split.DEV),
+        labels=labels,
+        options=options,
+    )
+    tuned = folder.with_name(f"{folder.name}-{work.digest[:DIGEST_LETTERS]}")
     with explained_disk_errors(tuned), _locked(tuned):
         if not (tuned / TUNING_RECORD).is_file():
-            _tune(encoder, rows, labels, options, (tuned, digest), on_progress)
+            _tune(work, tuned, on_progress)
     return text_model(str(tuned))
+
+
+@dataclass(frozen=True, kw_only=True)  # without slots: the digest is computed once and kept
+class _FineTuning:
+    """All that a tuned encoder depends on: which encoder is trained, on what, and how.
+
+    Args:
+        encoder: the frozen one that training starts from.
+        training_rows: to train on.
+        dev_rows: to choose the epoch on.
+        labels: the classes that are told apart.
+    """
+
+    encoder: RobertaText
+    training_rows: Sequence[Row]
+    dev_rows: Sequence[Row]
+    labels: LabelSet
+    options: TuningOptions
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 over all of it."""
+        content = {
+            "encoder": self.encoder.fingerprint,
+            "labels": self.labels.names,
+            "options": asdict(self.options),
+            "rows": [
+                [(row["entry"].ids, row["entry"].words, row["labels"]) for row in rows]
+                for rows in (self.training_rows, self.dev_rows)
+            ],
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def new_classifier(self) -> EmotionClassifier:
+        """A fresh copy of the encoder, with a head whose weights are drawn."""
+        pretrained = load_encoder(self.encoder.weights.path, self.encoder.context.speakers)
+        return EmotionClassifier(pretrained, vector=self.encoder.vector, classes=len(self.labels))
+
+    def record(self, dev_weighted_f1: Sequence[float]) -> dict[str, object]:
+        """What the tuned folder says of itself, in the order in which it is written.
+
+        Args:
+            dev_weighted_f1: of each epoch.
+        """
+        return {
+            "digest": self.digest,
+            "options": asdict(self.options),
+            "labels": self.labels.names,
+            "training_rows": len(self.training_rows),
+            "dev_rows": len(self.dev_rows),
+            "dev_weighted_f1": dev_weighted_f1,
+            "best_epoch": best_epoch(dev_weighted_f1),
+            "encoder": dict(self.encoder.settings),
+        }
 
 
 def _rows(encoder: RobertaText, clips: Sequence[Clip], labels: LabelSet, split: Split) -> list[Row]:
@@ -98,44 +158,39 @@ def _rows(encoder: RobertaText, clips: Sequence[Clip], labels: LabelSet, split: 
     return rows
 
 
-def _digest(
-    encoder: RobertaText, rows: tuple[list[Row], list[Row]], labels: LabelSet, options: TuningOptions
-) -> str:
-    """The sha256 over all that the tuned encoder depends on."""
-    content = {
-        "encoder": encoder.fingerprint,
-        "labels": labels.names,
-        "options": asdict(options),
-        "rows": [[(row["entry"].ids, row["entry"].words, row["labels"]) for row in part] for part in rows],
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _tune(
-    encoder: RobertaText,
-    rows: tuple[list[Row], list[Row]],
-    labels: LabelSet,
-    options: TuningOptions,
-    target: tuple[Path, str],
-    on_progress: Callable[[TuningProgress], None],
-) -> None:
-    tuned, digest = target
+def _tune(work: _FineTuning, tuned: Path, on_progress: Callable[[TuningProgress], None]) -> None:
+    """Fine-tune in a folder beside `tuned`, and rename the finished encoder into place."""
     aside = tuned.with_name(f".{tuned.name}.tmp")
     aside.mkdir(parents=True, exist_ok=True)
-    LOGGER.info("fine-tuning on %d utterances, %d to choose the epoch", len(rows[0]), len(rows[1]))
+    LOGGER.info(
+        "fine-tuning on %d utterances, %d to choose the epoch", len(work.training_rows), len(work.dev_rows)
+    )
+    classifier, scores = _trained(work, aside, on_progress)
+    record = work.record(scores)
+    _save(work.encoder, classifier, json.dumps(record, indent=2), aside / "encoder")
+    (aside / "encoder").rename(tuned)
+    shutil.rmtree(aside)
+    LOGGER.info("fine-tuned: dev weighted F1 %s, epoch %d kept", scores, record["best_epoch"])
+
+
+def _trained(
+    work: _FineTuning, aside: Path, on_progress: Callable[[TuningProgress], None]
+) -> tuple[EmotionClassifier, list[float]]:
+    """The classifier of the best epoch, and dev's weighted F1 of each epoch."""
+    encoder = work.encoder
 
     def build() -> EmotionClassifier:
-        pretrained = load_encoder(encoder.weights.path, encoder.context.speakers)
-        parameters = sum(parameter.numel() for parameter in pretrained.parameters())
+        classifier = work.new_classifier()
+        parameters = sum(parameter.numel() for parameter in classifier.encoder.parameters())
         check_free_space(aside, needed_bytes=4 * parameters * STATES_IN_CHECKPOINT * CHECKPOINTS_AT_ONCE)
-        return EmotionClassifier(pretrained, vector=encoder.vector, classes=len(labels))
+        return classifier
 
     try:
         with quiet_transformers():
-            classifier, scores = train(
+            return train(
                 build,
-                rows,
-                options=options,
+                (work.training_rows, work.dev_rows),
+                options=work.options,
                 pad=read_wordlist(encoder.weights.path, encoder.context.speakers).pad,
                 on_cpu=encoder.device == "cpu",
                 checkpoints=aside / "checkpoints",
@@ -143,23 +198,9 @@ def _tune(
             )
     except torch.OutOfMemoryError as error:
         raise TuningError(
-            f"batches of {options.batch_size} do not fit the device's memory; use smaller ones "
+            f"batches of {work.options.batch_size} do not fit the device's memory; use smaller ones "
             "(text.tuning.batch_size), or --device cpu"
         ) from error
-    record = {
-        "digest": digest,
-        "options": asdict(options),
-        "labels": labels.names,
-        "training_rows": len(rows[0]),
-        "dev_rows": len(rows[1]),
-        "dev_weighted_f1": scores,
-        "best_epoch": best_epoch(scores),
-        "encoder": dict(encoder.settings),
-    }
-    _save(encoder, classifier, json.dumps(record, indent=2), aside / "encoder")
-    (aside / "encoder").rename(tuned)
-    shutil.rmtree(aside)
-    LOGGER.info("fine-tuned: dev weighted F1 %s, epoch %d kept", scores, record["best_epoch"])
 
 
 def _save(encoder: RobertaText, classifier: EmotionClassifier, record: str, folder: Path) -> None:

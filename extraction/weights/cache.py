@@ -21,7 +21,7 @@ from pathlib import Path
 
 from summer.durable import DiskError, file_sha256
 
-LOGGER = logging.getLogger("summer")
+LOGGER = logging.getLogger(__name__)
 README = "README.txt"
 STALE_SECONDS = 24 * 3600
 

@@ -30,7 +30,7 @@ from extraction.weights.upstream import PROBE_SECONDS, SourceError, require_answ
 from extraction.weights.wheel import WheelFile, read_wheel_file
 from summer.durable import file_sha256
 
-LOGGER = logging.getLogger("summer")
+LOGGER = logging.getLogger(__name__)
 GRANITE = "ibm-granite/granite-embedding-30m-english"
 GRANITE_STEM = "granite-embedding-30m-english-1"  # the last number: the version of our conversion
 GRANITE_BYTES = 200_000_000  # download and conversion together

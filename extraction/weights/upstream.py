@@ -19,7 +19,7 @@ from pathlib import Path
 
 from extraction.weights.cache import aside_of, writing
 
-LOGGER = logging.getLogger("summer")
+LOGGER = logging.getLogger(__name__)
 PROBE_SECONDS = 4.0
 STALL_SECONDS = 60.0
 CHUNK_BYTES = 1 << 20

@@ -35,7 +35,7 @@ from extraction.weights.upstream import SourceError, download, require_answer
 from extraction.weights.wheel import WheelFile, read_wheel_file
 from summer.durable import file_sha256
 
-LOGGER = logging.getLogger("summer")
+LOGGER = logging.getLogger(__name__)
 VGGFACE2_STEM = "vggface2-inception-resnet-v1-1"  # the last number: the version of our conversion
 VGGFACE2_FILE = "model.safetensors"
 VGGFACE2_BYTES = 210_000_000  # download and conversion together

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from extraction.weights.upstream import SourceError
 
-LOGGER = logging.getLogger("summer")
+LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

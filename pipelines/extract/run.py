@@ -26,7 +26,7 @@ from pipelines.extract.display import (
 from pipelines.extractors import Setting, build_extractor
 from pipelines.recipe import ReductionRecipe, load_recipe, recipe_of_dataset
 from summer.corpus import LabelSet, Modality
-from summer.reduction import Method, fit_reducer
+from summer.reduction import Method, RawRows, fit_reducer
 from summer.store import Rows
 
 DONE, LEFT_UNDONE, UNEXPECTED_FAILURES = 0, 1, 3
@@ -71,17 +71,12 @@ class RecipeReduction:
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
     ) -> tuple[NDArray[np.float32], dict[str, str]]:
         """Fit on the training rows, save the reducer at `path`, reduce all rows."""
+        raw_rows = RawRows(features=raw, usable=rows.usable, utterances=rows.utterances)
         reducer = fit_reducer(
-            self.method,
-            raw,
-            usable=rows.usable,
-            utterances=rows.utterances,
-            labels=labels,
-            width=self.recipe.width,
-            seed=self.recipe.seed,
+            self.method, raw_rows, labels=labels, width=self.recipe.width, seed=self.recipe.seed
         )
         reducer.save(path)
-        reduced = reducer.apply(raw, rows.usable, rows.utterances)
+        reduced = reducer.apply(raw_rows)
         return reduced, {**reducer.description, **self.wanted}
 
 

@@ -7,12 +7,13 @@ loads neither torch nor scikit-learn.
 
 from summer.reduction.options import DialogueRnnOptions, default_dialogue_rnn_options
 from summer.reduction.reducer import METHODS, Method, Reducer, fit_reducer, load_reducer
-from summer.reduction.rows import ReductionError, RowSource
+from summer.reduction.rows import RawRows, ReductionError, RowSource
 
 __all__ = [
     "METHODS",
     "DialogueRnnOptions",
     "Method",
+    "RawRows",
     "Reducer",
     "ReductionError",
     "RowSource",

@@ -20,8 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from itertools import compress
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -29,22 +28,35 @@ from numpy.typing import NDArray
 
 from summer.conversations.dialogues import Batch, DialogueRows, chunk_dialogues, locate_dialogues, make_batch
 from summer.conversations.standardisation import Standardisation, fit_standardisation
-from summer.corpus import LabelSet, Split, Utterance
+from summer.corpus import LabelSet, Split
 from summer.reduction.fitted import Fitted, FittedReducer
 from summer.reduction.network import ReducingNetwork, Training, train
 from summer.reduction.options import DialogueRnnOptions
-from summer.reduction.rows import (
-    ReductionError,
-    RowSource,
-    blocks_of,
-    check_rows,
-    facts_of_rows,
-    gather_rows,
-    usable_rows_of,
-)
+from summer.reduction.rows import RawRows, ReductionError
 
 WEIGHTS_PREFIX = "network."
 BATCH_DIALOGUES = 32  # in applying, where their number changes memory and nothing else
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _StandardisedDialogues:
+    """Usable rows standardised and zeros elsewhere, to be made into batches dialogue by dialogue.
+
+    Args:
+        features: (rows, raw) of all rows.
+        usable: (rows,) True where `features` holds a vector.
+        dialogues: all of them, in the order of the rows.
+    """
+
+    features: NDArray[np.float32]
+    usable: NDArray[np.bool_]
+    dialogues: Sequence[DialogueRows]
+
+    def of_split(self, split: Split) -> list[DialogueRows]:
+        return [dialogue for dialogue in self.dialogues if dialogue.dialogue.split is split]
+
+    def batch(self, dialogues: Sequence[DialogueRows], *, labels: LabelSet | None) -> Batch:
+        return make_batch(dialogues, features=self.features, usable=self.usable, labels=labels)
 
 
 class DialogueRnnReducer(FittedReducer):
@@ -69,21 +81,18 @@ class DialogueRnnReducer(FittedReducer):
         self._network.load_state_dict(weights)
         self._network.eval()
 
-    def apply(
-        self, features: RowSource, usable: NDArray[np.bool_], utterances: Sequence[Utterance]
-    ) -> NDArray[np.float32]:
+    def apply(self, rows: RawRows) -> NDArray[np.float32]:
         """(rows, raw) to (rows, width) float32 in the context of the dialogue, zeros where not usable.
 
         Raises:
             ReductionError: another raw width than fitted on, or a usable row that is not finite.
             BatchError: the rows of a dialogue do not stand together.
         """
-        check_rows(features, usable, utterances)
-        self._fitted.check_raw_dim(features.shape[1])
-        standardised = _standardise(features, usable, utterances, self._standardisation)
-        reduced = np.zeros((len(usable), self.width), dtype=np.float32)
-        for dialogues in chunk_dialogues(locate_dialogues(utterances), size=BATCH_DIALOGUES, generator=None):
-            batch = make_batch(dialogues, features=standardised, usable=usable, labels=None)
+        self._fitted.check_raw_dim(rows.raw_dim)
+        standardised = _standardise(rows, self._standardisation)
+        reduced = np.zeros((len(rows.usable), self.width), dtype=np.float32)
+        for dialogues in chunk_dialogues(standardised.dialogues, size=BATCH_DIALOGUES, generator=None):
+            batch = standardised.batch(dialogues, labels=None)
             with torch.inference_mode(), _one_thread():
                 vectors = self._network(batch.features, batch.speakers, batch.usable).numpy()
             for dialogue, padded in zip(dialogues, vectors, strict=True):
@@ -92,14 +101,7 @@ class DialogueRnnReducer(FittedReducer):
 
 
 def fit_dialogue_rnn(
-    features: RowSource,
-    *,
-    usable: NDArray[np.bool_],
-    utterances: Sequence[Utterance],
-    labels: LabelSet,
-    width: int,
-    seed: int,
-    options: DialogueRnnOptions,
+    rows: RawRows, *, labels: LabelSet, width: int, seed: int, options: DialogueRnnOptions
 ) -> DialogueRnnReducer:
     """Train on the training split, choose the epoch on dev; no test row is looked at.
 
@@ -108,26 +110,18 @@ def fit_dialogue_rnn(
         BatchError: the rows of a dialogue do not stand together.
         ValueError: a label is not of the set.
     """
-    training = usable_rows_of(Split.TRAIN, usable, utterances)
-    if not any(utterance.label for utterance in compress(utterances, training)):
+    training = rows.usable_in(Split.TRAIN)
+    if not any(utterance.label for utterance in training.usable_utterances()):
         raise ReductionError(
-            f"none of the {int(training.sum())} usable training rows has a label; dialogue-rnn learns from "
+            f"none of the {training.usable_count} usable training rows has a label; dialogue-rnn learns from "
             "labels: give them, or choose pca"
         )
-    vectors = gather_rows(features, training, utterances)
+    vectors = training.gather()
     standardisation = fit_standardisation(vectors)
-    seen = training | usable_rows_of(Split.DEV, usable, utterances)
-    network, course = _trained(
-        _standardise(features, seen, utterances, standardisation),
-        usable=seen,
-        utterances=utterances,
-        labels=labels,
-        width=width,
-        seed=seed,
-        options=options,
-    )
+    seen = _standardise(rows.usable_in(Split.TRAIN, Split.DEV), standardisation)
+    network, course = _trained(seen, labels=labels, width=width, seed=seed, options=options)
     facts = {
-        **facts_of_rows(vectors, training, utterances),
+        **training.facts(vectors),
         "labels": json.dumps(labels.names),
         "options": json.dumps(asdict(options), sort_keys=True),
         "seed": str(seed),
@@ -135,41 +129,29 @@ def fit_dialogue_rnn(
     }
     weights = {f"{WEIGHTS_PREFIX}{name}": value.numpy() for name, value in network.state_dict().items()}
     arrays = {"centre": standardisation.centre, "spread": standardisation.spread, **weights}
-    fitted = Fitted(method="dialogue-rnn", width=width, raw_dim=features.shape[1], facts=facts, arrays=arrays)
+    fitted = Fitted(method="dialogue-rnn", width=width, raw_dim=rows.raw_dim, facts=facts, arrays=arrays)
     return DialogueRnnReducer(fitted)
 
 
 def _trained(
-    standardised: NDArray[np.float32],
-    *,
-    usable: NDArray[np.bool_],
-    utterances: Sequence[Utterance],
-    labels: LabelSet,
-    width: int,
-    seed: int,
-    options: DialogueRnnOptions,
+    seen: _StandardisedDialogues, *, labels: LabelSet, width: int, seed: int, options: DialogueRnnOptions
 ) -> tuple[ReducingNetwork, Training]:
-    dialogues = locate_dialogues(utterances)
-    of_training, of_dev = (
-        [dialogue for dialogue in dialogues if dialogue.dialogue.split is split]
-        for split in (Split.TRAIN, Split.DEV)
-    )
     order = torch.Generator().manual_seed(seed)
 
-    def deal(some: Sequence[DialogueRows], generator: torch.Generator | None) -> Iterator[Batch]:
-        for chunk in chunk_dialogues(some, size=options.batch_dialogues, generator=generator):
-            yield make_batch(chunk, features=standardised, usable=usable, labels=labels)
+    def deal(dialogues: Sequence[DialogueRows], generator: torch.Generator | None) -> Iterator[Batch]:
+        for chunk in chunk_dialogues(dialogues, size=options.batch_dialogues, generator=generator):
+            yield seen.batch(chunk, labels=labels)
 
     with (
         _one_thread(),
         torch.random.fork_rng(devices=[]),
     ):  # weights and dropout, without moving the caller's own draws
         torch.manual_seed(seed)
-        network = _build_network(options, raw_dim=standardised.shape[1], width=width, labels=labels)
+        network = _build_network(options, raw_dim=seen.features.shape[1], width=width, labels=labels)
         course = train(
             network,
-            deal_training_batches=lambda: deal(of_training, order),
-            dev_batches=list(deal(of_dev, None)),
+            deal_training_batches=lambda: deal(seen.of_split(Split.TRAIN), order),
+            dev_batches=list(deal(seen.of_split(Split.DEV), None)),
             options=options,
         )
     return network, course
@@ -197,17 +179,13 @@ def _build_network(
     )
 
 
-def _standardise(
-    features: RowSource,
-    wanted: NDArray[np.bool_],
-    utterances: Sequence[Utterance],
-    standardisation: Standardisation,
-) -> NDArray[np.float32]:
-    """(rows, raw): the wanted rows standardised, zeros elsewhere."""
-    standardised = np.zeros((len(wanted), features.shape[1]), dtype=np.float32)
-    for rows, vectors in blocks_of(features, wanted, utterances):
-        standardised[rows] = standardisation.apply(vectors)
-    return standardised
+def _standardise(rows: RawRows, standardisation: Standardisation) -> _StandardisedDialogues:
+    features = np.zeros((len(rows.usable), rows.raw_dim), dtype=np.float32)
+    for numbers, vectors in rows.blocks():
+        features[numbers] = standardisation.apply(vectors)
+    return _StandardisedDialogues(
+        features=features, usable=rows.usable, dialogues=locate_dialogues(rows.utterances)
+    )
 
 
 def _explain(course: Training) -> str:

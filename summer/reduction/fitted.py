@@ -64,7 +64,7 @@ class Fitted:
         """Write the file aside and rename it to `path`; equal reducers give equal bytes.
 
         Raises:
-            StoreError: disk full, or the folder cannot be written; no partial file is left in place.
+            DiskError: disk full, or the folder cannot be written; no partial file is left in place.
         """
         header = json.dumps({**self._header(), "fingerprint": self.fingerprint}, sort_keys=True)
         arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
@@ -118,7 +118,7 @@ class FittedReducer:
         """Write one safetensors file, aside and renamed into place.
 
         Raises:
-            StoreError: disk full, or the folder cannot be written; no partial file is left in place.
+            DiskError: disk full, or the folder cannot be written; no partial file is left in place.
         """
         self._fitted.write(path)
 

@@ -10,23 +10,14 @@ Not whitened: the vectors keep the distances of the standardised rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 from summer.conversations.standardisation import Standardisation, fit_standardisation
-from summer.corpus import Utterance
+from summer.corpus import Split
 from summer.reduction.fitted import Fitted, FittedReducer
-from summer.reduction.rows import (
-    ReductionError,
-    RowSource,
-    blocks_of,
-    check_rows,
-    facts_of_rows,
-    gather_rows,
-)
+from summer.reduction.rows import RawRows, ReductionError
 
 NO_VARIANCE = 1e-9  # of the first component's variance: below it is rounding
 
@@ -41,38 +32,35 @@ class PcaReducer(FittedReducer):
         self._mean: NDArray[np.float32] = arrays["mean"]
         self._components: NDArray[np.float32] = arrays["components"]
 
-    def apply(
-        self, features: RowSource, usable: NDArray[np.bool_], utterances: Sequence[Utterance]
-    ) -> NDArray[np.float32]:
+    def apply(self, rows: RawRows) -> NDArray[np.float32]:
         """(rows, raw) to (rows, width) float32, zeros where not usable.
 
         Raises:
             ReductionError: another raw width than fitted on, or a usable row that is not finite.
         """
-        check_rows(features, usable, utterances)
-        self._fitted.check_raw_dim(features.shape[1])
-        reduced = np.zeros((len(usable), self.width), dtype=np.float32)
-        for rows, vectors in blocks_of(features, usable, utterances):
-            reduced[rows] = (self._standardisation.apply(vectors) - self._mean) @ self._components.T
+        self._fitted.check_raw_dim(rows.raw_dim)
+        reduced = np.zeros((len(rows.usable), self.width), dtype=np.float32)
+        for numbers, vectors in rows.blocks():
+            reduced[numbers] = (self._standardisation.apply(vectors) - self._mean) @ self._components.T
         return reduced
 
 
-def fit_pca(
-    features: RowSource, *, training: NDArray[np.bool_], utterances: Sequence[Utterance], width: int
-) -> PcaReducer:
-    """Fit on the rows where `training` is True; no other row is looked at.
+def fit_pca(rows: RawRows, *, width: int) -> PcaReducer:
+    """Fit on the training split's usable rows; no other row is looked at.
 
     Raises:
-        ReductionError: fewer raw columns than `width`, or columns that are all the same in every row.
+        ReductionError: fewer raw columns than `width`, columns that are all the same in every row, or a row
+            that is not finite.
     """
-    raw_dim = features.shape[1]
+    raw_dim = rows.raw_dim
     if raw_dim < width:
         raise ReductionError(
             f"{raw_dim} raw columns are fewer than the reduced width {width} asked for; pca cannot widen: "
             f"ask for a width of at most {raw_dim}, or choose dialogue-rnn"
         )
-    vectors = gather_rows(features, training, utterances)
-    facts = facts_of_rows(vectors, training, utterances)
+    training = rows.usable_in(Split.TRAIN)
+    vectors = training.gather()
+    facts = training.facts(vectors)
     standardisation = fit_standardisation(vectors)
     if not standardisation.spread.any():
         raise ReductionError(

@@ -5,17 +5,17 @@ The library of a method, scikit-learn or torch, is loaded when the method is use
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from summer.corpus import LabelSet, Split, Utterance
+from summer.corpus import LabelSet, Split
 from summer.reduction.fitted import read_fitted
 from summer.reduction.options import DialogueRnnOptions, default_dialogue_rnn_options
-from summer.reduction.rows import ReductionError, RowSource, check_rows, usable_rows_of
+from summer.reduction.rows import RawRows, ReductionError
 
 Method = Literal["pca", "dialogue-rnn"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -40,9 +40,7 @@ class Reducer(Protocol):
     @property
     def description(self) -> Mapping[str, str]: ...
 
-    def apply(
-        self, features: RowSource, usable: NDArray[np.bool_], utterances: Sequence[Utterance]
-    ) -> NDArray[np.float32]:
+    def apply(self, rows: RawRows) -> NDArray[np.float32]:
         """(rows, raw) to (rows, width) float32, zeros where not usable.
 
         Raises:
@@ -51,16 +49,18 @@ class Reducer(Protocol):
         ...
 
     def save(self, path: Path) -> None:
-        """Write one safetensors file, aside and renamed into place."""
+        """Write one safetensors file, aside and renamed into place.
+
+        Raises:
+            DiskError: disk full, or the folder cannot be written; no partial file is left in place.
+        """
         ...
 
 
 def fit_reducer(
     method: Method,
-    features: RowSource,
+    rows: RawRows,
     *,
-    usable: NDArray[np.bool_],
-    utterances: Sequence[Utterance],
     labels: LabelSet,
     width: int,
     seed: int,
@@ -69,9 +69,7 @@ def fit_reducer(
     """Fit a reducer on the training split's usable rows. Test rows are never read, nor are dev rows by `pca`.
 
     Args:
-        features: (rows, raw) float32, an array or anything sliced by row.
-        usable: (rows,) True where the row's status is ok.
-        utterances: one a row, in corpus order.
+        rows: of the whole store, in corpus order.
         labels: the classes that `dialogue-rnn` is trained on; a label "" does not count.
         seed: of the initial weights, dropout and order of `dialogue-rnn`; `pca` draws nothing.
         options: of `dialogue-rnn`; None means its defaults.
@@ -81,22 +79,18 @@ def fit_reducer(
             `width`, options given to `pca`, no labelled training row for `dialogue-rnn`, or a row that is not
             finite.
     """
-    check_rows(features, usable, utterances)
-    training = usable_rows_of(Split.TRAIN, usable, utterances)
-    _check_width(width, training_rows=int(training.sum()))
+    _check_width(width, training_rows=rows.usable_in(Split.TRAIN).usable_count)
     if method == "pca":
         if options is not None:
             raise ReductionError("pca takes no options; leave them out, or choose dialogue-rnn")
         from summer.reduction.pca import fit_pca
 
-        return fit_pca(features, training=training, utterances=utterances, width=width)
+        return fit_pca(rows, width=width)
     if method == "dialogue-rnn":
         from summer.reduction.conversational import fit_dialogue_rnn
 
         return fit_dialogue_rnn(
-            features,
-            usable=usable,
-            utterances=utterances,
+            rows,
             labels=labels,
             width=width,
             seed=seed,

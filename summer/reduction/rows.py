@@ -1,4 +1,4 @@
-"""Which rows a reducer may see, and reading them a block at a time.
+"""The rows that a reducer is fitted on or applied to, and reading them a block at a time.
 
 `features` may be an array, a memory map or a dataset on disk: only slices of its rows are asked for.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import Any, Protocol, runtime_checkable
 
@@ -36,74 +37,91 @@ class RowSource(Protocol):
         ...
 
 
-def check_rows(features: RowSource, usable: NDArray[np.bool_], utterances: Sequence[Utterance]) -> None:
-    """Check that there is one vector and one status an utterance.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRows:
+    """Raw vectors, which of them are usable, and what was said: one of each per row, in corpus order.
+
+    Args:
+        features: (rows, raw) float32, an array or anything sliced by row.
+        usable: (rows,) True where the row may be read: its status is ok.
+        utterances: one per row.
 
     Raises:
         ReductionError: the counts differ.
     """
-    counts = (features.shape[0], len(usable), len(utterances))
-    if len(set(counts)) > 1:
-        raise ReductionError(
-            "{} rows of features, {} of usable and {} utterances; give one of each an utterance".format(
-                *counts
-            )
-        )
 
+    features: RowSource
+    usable: NDArray[np.bool_]
+    utterances: Sequence[Utterance]
 
-def usable_rows_of(
-    split: Split, usable: NDArray[np.bool_], utterances: Sequence[Utterance]
-) -> NDArray[np.bool_]:
-    """(rows,) True where a row belongs to `split` and holds a vector."""
-    of_split = np.array([utterance.split is split for utterance in utterances], dtype=bool)
-    both: NDArray[np.bool_] = np.logical_and(usable, of_split)
-    return both
-
-
-def blocks_of(
-    features: RowSource, wanted: NDArray[np.bool_], utterances: Sequence[Utterance]
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Yield row numbers and vectors of the wanted rows, some hundred at a time, in order.
-
-    Raises:
-        ReductionError: a wanted row holds NaN or infinity.
-    """
-    for start in range(0, len(wanted), BLOCK_ROWS):
-        here = wanted[start : start + BLOCK_ROWS]
-        if not here.any():
-            continue
-        rows = start + np.flatnonzero(here)
-        vectors = np.asarray(features[start : start + BLOCK_ROWS], dtype=np.float32)[here]
-        finite = np.isfinite(vectors).all(axis=1)
-        if not finite.all():
+    def __post_init__(self) -> None:
+        counts = (self.features.shape[0], len(self.usable), len(self.utterances))
+        if len(set(counts)) > 1:
             raise ReductionError(
-                f"row {utterances[int(rows[~finite][0])].id} holds NaN or infinity though its status is ok; "
-                "extract the store again with --overwrite"
+                "{} rows of features, {} of usable and {} utterances; give one of each per utterance".format(
+                    *counts
+                )
             )
-        yield rows, vectors
 
+    @property
+    def raw_dim(self) -> int:
+        """Width of the raw vectors."""
+        return int(self.features.shape[1])
 
-def gather_rows(
-    features: RowSource, wanted: NDArray[np.bool_], utterances: Sequence[Utterance]
-) -> NDArray[np.float32]:
-    """(wanted, dim) vectors of the wanted rows.
+    @property
+    def usable_count(self) -> int:
+        """How many rows are usable."""
+        return int(self.usable.sum())
 
-    Raises:
-        ReductionError: a wanted row holds NaN or infinity.
-    """
-    gathered = np.empty((int(wanted.sum()), features.shape[1]), dtype=np.float32)
-    filled = 0
-    for rows, vectors in blocks_of(features, wanted, utterances):
-        gathered[filled : filled + len(rows)] = vectors
-        filled += len(rows)
-    return gathered
+    def usable_in(self, *splits: Split) -> RawRows:
+        """The same rows, of which only those of some splits are usable."""
+        of_splits = np.array([utterance.split in splits for utterance in self.utterances], dtype=bool)
+        return replace(self, usable=np.logical_and(self.usable, of_splits))
 
+    def usable_utterances(self) -> Iterator[Utterance]:
+        """The utterances of the usable rows, in order."""
+        return compress(self.utterances, self.usable)
 
-def facts_of_rows(
-    vectors: NDArray[np.float32], wanted: NDArray[np.bool_], utterances: Sequence[Utterance]
-) -> dict[str, str]:
-    """Which rows a reducer was fitted on: their number, and a sha256 over ids and vectors."""
-    ids = [utterance.id for utterance in compress(utterances, wanted)]
-    digest = hashlib.sha256("\n".join(ids).encode())
-    digest.update(np.ascontiguousarray(vectors, dtype="<f4").data)
-    return {"fitted_rows": str(len(ids)), "fitted_rows_digest": digest.hexdigest()}
+    def blocks(self) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Yield numbers and vectors of the usable rows, some hundred at a time, in order.
+
+        Raises:
+            ReductionError: a usable row holds NaN or infinity.
+        """
+        for start in range(0, len(self.usable), BLOCK_ROWS):
+            here = self.usable[start : start + BLOCK_ROWS]
+            if not here.any():
+                continue
+            rows = start + np.flatnonzero(here)
+            vectors = np.asarray(self.features[start : start + BLOCK_ROWS], dtype=np.float32)[here]
+            finite = np.isfinite(vectors).all(axis=1)
+            if not finite.all():
+                raise ReductionError(
+                    f"row {self.utterances[int(rows[~finite][0])].id} holds NaN or infinity though its "
+                    "status is ok; extract the store again with --overwrite"
+                )
+            yield rows, vectors
+
+    def gather(self) -> NDArray[np.float32]:
+        """(usable rows, raw): the vectors of the usable rows.
+
+        Raises:
+            ReductionError: a usable row holds NaN or infinity.
+        """
+        gathered = np.empty((self.usable_count, self.raw_dim), dtype=np.float32)
+        filled = 0
+        for rows, vectors in self.blocks():
+            gathered[filled : filled + len(rows)] = vectors
+            filled += len(rows)
+        return gathered
+
+    def facts(self, vectors: NDArray[np.float32]) -> dict[str, str]:
+        """What to tell of the usable rows: their number, and a sha256 over their ids and vectors.
+
+        Args:
+            vectors: (usable rows, raw) as gathered, so that they are not read twice.
+        """
+        ids = [utterance.id for utterance in self.usable_utterances()]
+        digest = hashlib.sha256("\n".join(ids).encode())
+        digest.update(np.ascontiguousarray(vectors, dtype="<f4").data)
+        return {"fitted_rows": str(len(ids)), "fitted_rows_digest": digest.hexdigest()}

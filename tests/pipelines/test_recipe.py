@@ -41,6 +41,8 @@ def test_overrides_change_one_key_each_and_read_numbers_as_numbers() -> None:
         ("video.face_choise=largest", "unknown key 'video.face_choise', did you mean 'video.face_choice'"),
         ("video.face_choice=prettiest", "video.face_choice = 'prettiest'"),
         ("text.tuning.epochs=0", "text.tuning.epochs = 0"),
+        ("text.tuning.weight_decay=-0.1", "text.tuning.weight_decay = -0.1"),
+        ("text.tuning.bfloat16=perhaps", "text.tuning.bfloat16 = 'perhaps'"),
         ("reduction.audio.width=wide", "reduction.audio.width = 'wide'"),
         ("text.model.size=3", "'model' is a value"),
         ("face_choice", "write key=value"),

@@ -1,0 +1,1 @@
+"""IEMOCAP: its evaluations, transcriptions, film and sound, and what is known to be odd."""

@@ -1,0 +1,1 @@
+"""Faces in a clip: found, aligned, linked into tracks, and the speaker's chosen (paper, appendix A.1)."""

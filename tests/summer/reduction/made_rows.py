@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from summer.corpus import LabelSet, Split, Utterance
+from summer.reduction import RawRows
 
 LABELS = LabelSet(("neutral", "joy", "anger", "disgust"))
 SPOKEN_LABELS = 3  # disgust is in no row: a class that training never sees
@@ -16,12 +17,10 @@ DIALOGUES = {Split.TRAIN: 16, Split.DEV: 5, Split.TEST: 5}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MadeRows:
-    """Vectors, which of them are usable, and their utterances."""
+class MadeRows(RawRows):
+    """Rows whose vectors are an array, to be picked by mask."""
 
     features: NDArray[np.float32]
-    usable: NDArray[np.bool_]
-    utterances: list[Utterance]
 
     def of(self, split: Split) -> NDArray[np.bool_]:
         return np.array([utterance.split is split for utterance in self.utterances])

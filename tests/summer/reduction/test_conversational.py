@@ -39,20 +39,11 @@ def fitted(
     seed: int = 0,
     labels: LabelSet = LABELS,
 ) -> Reducer:
-    return fit_reducer(
-        "dialogue-rnn",
-        rows.features,
-        usable=rows.usable,
-        utterances=rows.utterances,
-        labels=labels,
-        width=width,
-        seed=seed,
-        options=options,
-    )
+    return fit_reducer("dialogue-rnn", rows, labels=labels, width=width, seed=seed, options=options)
 
 
 def reduced(reducer: Reducer, rows: MadeRows = ROWS) -> NDArray[np.float32]:
-    return reducer.apply(rows.features, rows.usable, rows.utterances)
+    return reducer.apply(rows)
 
 
 def kept(rows: MadeRows, mask: NDArray[np.bool_]) -> MadeRows:
@@ -213,16 +204,7 @@ def test_what_cannot_be_learnt_from_is_an_error_that_names_the_remedy() -> None:
     with pytest.raises(ReductionError, match="features are 11 wide, the reducer was fitted on 12"):
         reduced(REDUCER, dataclasses.replace(ROWS, features=ROWS.features[:, 1:]))
     with pytest.raises(ReductionError, match="pca takes no options"):
-        fit_reducer(
-            "pca",
-            ROWS.features,
-            usable=ROWS.usable,
-            utterances=ROWS.utterances,
-            labels=LABELS,
-            width=2,
-            seed=0,
-            options=SMALL,
-        )
+        fit_reducer("pca", ROWS, labels=LABELS, width=2, seed=0, options=SMALL)
 
 
 @pytest.mark.parametrize(

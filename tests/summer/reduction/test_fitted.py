@@ -31,25 +31,14 @@ FITTED = Fitted(
 
 def test_a_loaded_pca_reduces_to_the_same_bytes(tmp_path: Path) -> None:
     rows = made_rows()
-    reducer = fit_reducer(
-        "pca",
-        rows.features,
-        usable=rows.usable,
-        utterances=rows.utterances,
-        labels=LABELS,
-        width=4,
-        seed=0,
-    )
+    reducer = fit_reducer("pca", rows, labels=LABELS, width=4, seed=0)
     reducer.save(tmp_path / "deep" / "pca.safetensors")
     loaded = load_reducer(tmp_path / "deep" / "pca.safetensors")
     assert loaded.description == reducer.description
     assert loaded.width == 4
     for reduced in (reducer, loaded):
         assert reduced.fingerprint == reducer.fingerprint
-    np.testing.assert_array_equal(
-        loaded.apply(rows.features, rows.usable, rows.utterances),
-        reducer.apply(rows.features, rows.usable, rows.utterances),
-    )
+    np.testing.assert_array_equal(loaded.apply(rows), reducer.apply(rows))
 
 
 def test_the_fingerprint_moves_with_everything_that_the_file_holds() -> None:

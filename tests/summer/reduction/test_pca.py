@@ -9,11 +9,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from summer.conversations.standardisation import fit_standardisation
 from summer.corpus import Split
-from summer.reduction import Reducer, ReductionError, fit_reducer
+from summer.reduction import RawRows, Reducer, ReductionError, RowSource, fit_reducer
 from tests.places import REPOSITORY
 from tests.summer.reduction.made_rows import LABELS, RAW_DIM, MadeRows, made_rows
 
@@ -21,16 +20,12 @@ ROWS = made_rows()
 TRAINING = ROWS.of(Split.TRAIN) & ROWS.usable
 
 
-def fitted(rows: MadeRows = ROWS, *, features: NDArray[np.float32] | None = None, width: int = 5) -> Reducer:
-    return fit_reducer(
-        "pca",
-        rows.features if features is None else features,
-        usable=rows.usable,
-        utterances=rows.utterances,
-        labels=LABELS,
-        width=width,
-        seed=0,
-    )
+def fitted(rows: RawRows = ROWS, *, width: int = 5) -> Reducer:
+    return fit_reducer("pca", rows, labels=LABELS, width=width, seed=0)
+
+
+def with_features(features: RowSource) -> RawRows:
+    return RawRows(features=features, usable=ROWS.usable, utterances=ROWS.utterances)
 
 
 def wide_rows() -> MadeRows:
@@ -43,7 +38,7 @@ def wide_rows() -> MadeRows:
     "rows", [ROWS, wide_rows()], ids=["more rows than columns", "more columns than rows"]
 )
 def test_the_components_are_those_of_the_singular_value_decomposition(rows: MadeRows) -> None:
-    reduced = fitted(rows, width=4).apply(rows.features, rows.usable, rows.utterances)
+    reduced = fitted(rows, width=4).apply(rows)
     training = rows.features[TRAINING]
     standardised = fit_standardisation(training).apply(training).astype(np.float64)
     centred = standardised - standardised.mean(axis=0)
@@ -54,7 +49,7 @@ def test_the_components_are_those_of_the_singular_value_decomposition(rows: Made
 
 
 def test_at_full_width_all_distances_between_standardised_rows_are_kept() -> None:
-    reduced = fitted(width=RAW_DIM).apply(ROWS.features, ROWS.usable, ROWS.utterances)[ROWS.usable]
+    reduced = fitted(width=RAW_DIM).apply(ROWS)[ROWS.usable]
     standardised = fit_standardisation(ROWS.features[TRAINING]).apply(ROWS.features[ROWS.usable])
     np.testing.assert_allclose(
         np.linalg.norm(reduced[1:] - reduced[:-1], axis=1),
@@ -68,7 +63,7 @@ def test_rows_of_dev_and_test_cannot_move_the_reducer(tmp_path: Path) -> None:
     expected.save(tmp_path / "expected")
     for name, poison in (("NaN", np.nan), ("huge", 1e38), ("absent", 0.0)):
         features = np.where(ROWS.of(Split.TRAIN)[:, None], ROWS.features, np.float32(poison))
-        reducer = fitted(features=features)
+        reducer = fitted(with_features(features))
         reducer.save(tmp_path / name)
         assert reducer.fingerprint == expected.fingerprint
         assert (tmp_path / name).read_bytes() == (tmp_path / "expected").read_bytes()
@@ -77,13 +72,13 @@ def test_rows_of_dev_and_test_cannot_move_the_reducer(tmp_path: Path) -> None:
 def test_training_rows_that_are_not_usable_cannot_move_it_and_one_that_is_does() -> None:
     features = ROWS.features.copy()
     features[~ROWS.usable] = np.nan
-    assert fitted(features=features).fingerprint == fitted().fingerprint
+    assert fitted(with_features(features)).fingerprint == fitted().fingerprint
     features[np.flatnonzero(TRAINING)[0], 0] += 0.5
-    assert fitted(features=features).fingerprint != fitted().fingerprint
+    assert fitted(with_features(features)).fingerprint != fitted().fingerprint
 
 
 def test_rows_that_are_not_usable_come_out_as_zeros_and_the_others_do_not() -> None:
-    reduced = fitted().apply(ROWS.features, ROWS.usable, ROWS.utterances)
+    reduced = fitted().apply(ROWS)
     assert not reduced[~ROWS.usable].any()
     assert reduced[ROWS.usable].any(axis=1).all()
 
@@ -91,7 +86,7 @@ def test_rows_that_are_not_usable_come_out_as_zeros_and_the_others_do_not() -> N
 def test_outliers_of_dev_come_out_finite_and_bounded() -> None:
     features = ROWS.features.copy()
     features[ROWS.of(Split.DEV)] = np.finfo(np.float32).max
-    reduced = fitted().apply(features, ROWS.usable, ROWS.utterances)
+    reduced = fitted().apply(with_features(features))
     assert np.isfinite(reduced).all()
     assert np.abs(reduced).max() < 5 * 2 * np.sqrt(RAW_DIM)
 
@@ -99,32 +94,28 @@ def test_outliers_of_dev_come_out_finite_and_bounded() -> None:
 def test_a_dataset_on_disk_reduces_like_the_array_it_holds(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "store.h5", "w") as file:
         dataset = file.create_dataset("raw", data=ROWS.features)
-        from_disk = fit_reducer(
-            "pca",
-            dataset,
-            usable=ROWS.usable,
-            utterances=ROWS.utterances,
-            labels=LABELS,
-            width=5,
-            seed=0,
-        )
-        reduced = from_disk.apply(dataset, ROWS.usable, ROWS.utterances)
+        from_disk = fitted(with_features(dataset))
+        reduced = from_disk.apply(with_features(dataset))
     assert from_disk.fingerprint == fitted().fingerprint
-    np.testing.assert_array_equal(reduced, fitted().apply(ROWS.features, ROWS.usable, ROWS.utterances))
+    np.testing.assert_array_equal(reduced, fitted().apply(ROWS))
 
 
 def test_rows_beyond_one_block_are_read_once_each() -> None:
-    features, usable = np.tile(ROWS.features, (12, 1)), np.tile(ROWS.usable, 12)
-    assert len(features) > 1024
-    reduced = fitted().apply(features, usable, ROWS.utterances * 12)
-    once = fitted().apply(ROWS.features, ROWS.usable, ROWS.utterances)
+    rows = RawRows(
+        features=np.tile(ROWS.features, (12, 1)),
+        usable=np.tile(ROWS.usable, 12),
+        utterances=[*ROWS.utterances] * 12,
+    )
+    assert len(rows.usable) > 1024
+    reduced = fitted().apply(rows)
+    once = fitted().apply(ROWS)
     np.testing.assert_allclose(reduced, np.tile(once, (12, 1)), atol=1e-5)
 
 
 def test_a_direction_in_which_the_training_rows_do_not_vary_gives_zero() -> None:
     features = ROWS.features.copy()
     features[:, 6:] = features[:, :6]  # six columns twice over: rank 6
-    reduced = fitted(features=features, width=8).apply(ROWS.features, ROWS.usable, ROWS.utterances)
+    reduced = fitted(with_features(features), width=8).apply(ROWS)
     assert reduced[:, :6].any(axis=0).all()
     assert not reduced[:, 6:].any()
 
@@ -146,11 +137,9 @@ def test_what_cannot_be_reduced_is_an_error_that_names_value_limit_and_remedy() 
     with pytest.raises(ReductionError, match="width 0 is below 1"):
         fitted(width=0)
     with pytest.raises(ReductionError, match="all 12 raw columns are the same"):
-        fitted(features=np.ones_like(ROWS.features))
+        fitted(with_features(np.ones_like(ROWS.features)))
     with pytest.raises(ReductionError, match="features are 11 wide, the reducer was fitted on 12"):
-        fitted().apply(ROWS.features[:, 1:], ROWS.usable, ROWS.utterances)
-    with pytest.raises(ReductionError, match="of usable and 1 utterances"):
-        fitted().apply(ROWS.features, ROWS.usable, ROWS.utterances[:1])
+        fitted().apply(with_features(ROWS.features[:, 1:]))
 
 
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
@@ -159,8 +148,8 @@ def test_a_usable_row_that_is_not_finite_is_an_error_that_names_the_row(poison: 
     row = int(np.flatnonzero(TRAINING)[3])
     features[row, 7] = poison
     for act in (
-        lambda: fitted(features=features),
-        lambda: fitted().apply(features, ROWS.usable, ROWS.utterances),
+        lambda: fitted(with_features(features)),
+        lambda: fitted().apply(with_features(features)),
     ):
         with pytest.raises(ReductionError, match=f"row {ROWS.utterances[row].id} holds NaN or infinity"):
             act()
@@ -172,14 +161,14 @@ import sys
 import numpy as np
 import summer.store
 from summer.corpus import LabelSet, Split, Utterance
-from summer.reduction import fit_reducer
+from summer.reduction import RawRows, fit_reducer
 assert "sklearn" not in sys.modules
 rows = [Utterance(id=f"{n}", split=Split.TRAIN, dialogue="d", turn=n, speaker="s", text="", label="")
         for n in range(9)]
 features = np.random.default_rng(0).standard_normal((9, 4)).astype(np.float32)
-ok = np.ones(9, dtype=bool)
-reducer = fit_reducer("pca", features, usable=ok, utterances=rows, labels=LabelSet(()), width=2, seed=0)
-assert reducer.apply(features, ok, rows).shape == (9, 2)
+raw_rows = RawRows(features=features, usable=np.ones(9, dtype=bool), utterances=rows)
+reducer = fit_reducer("pca", raw_rows, labels=LabelSet(()), width=2, seed=0)
+assert reducer.apply(raw_rows).shape == (9, 2)
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=REPOSITORY)
