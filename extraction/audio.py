@@ -44,6 +44,7 @@ class ComParE:
     modality = Modality.AUDIO
     dim = DIM
     block_rows = 32
+    assets: Mapping[str, str] = {}  # openSMILE's package brings all that it needs
     columns: Mapping[str, str] = {"duration_seconds": "float", "channels": "text", "peak_dbfs": "float"}
 
     def __init__(self) -> None:

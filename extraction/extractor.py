@@ -93,6 +93,9 @@ class Extractor(Protocol):
         dim: width of the raw vector.
         fingerprint: sha256 over model, weights, library versions and options: changes whenever vectors would.
         settings: what the fingerprint was taken of, to be read by people.
+        assets: where the models are that it needs, by role (`encoder`, `backbone`): a name beside the store
+            for what is made with the stores, else the name or path that was asked for. Never a place that
+            this machine chose, such as a cache.
         columns: names of the modality's own columns and their kind ("int", "float" or "text").
         block_rows: clips handed over in one call, the unit of work that a kill can lose.
     """
@@ -101,6 +104,7 @@ class Extractor(Protocol):
     dim: int
     fingerprint: str
     settings: Mapping[str, str]
+    assets: Mapping[str, str]
     columns: Mapping[str, str]
     block_rows: int
 

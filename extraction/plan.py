@@ -77,6 +77,7 @@ class Job:
             fingerprint=self.extractor.fingerprint,
             corpus_digest=self.corpus.digest,
             settings=self.extractor.settings,
+            assets=self.extractor.assets,
         )
 
 

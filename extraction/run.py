@@ -193,7 +193,10 @@ def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) 
     holder = _holders(sources)
     order = sorted(holder)
     complete = len(order) == len(job.corpus.clips)
-    rows, header = _gather_rows(job, holder, order), replace(job.header, complete=complete)
+    reduction = reduction if complete else None
+    reducer = job.folder / f"{job.extractor.modality}.reducer.safetensors"
+    assets = {**job.header.assets, **({"reducer": reducer.name} if reduction else {})}
+    rows, header = _gather_rows(job, holder, order), replace(job.header, complete=complete, assets=assets)
     position_of_row = {row: position for position, row in enumerate(order)}
     with new_store(job.store, header, rows) as writer:
         for source in sources:
@@ -201,8 +204,7 @@ def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) 
                 for start, stop in _runs(source, holder):
                     vectors = store.features("raw", slice(start, stop))
                     writer.write_raw(position_of_row[source.rows[start]], vectors)
-        if reduction is not None and complete:
-            reducer = job.folder / f"{job.extractor.modality}.reducer.safetensors"
+        if reduction is not None:
             reduced, description = reduction(writer.read_raw(), rows, job.corpus.labels, reducer)
             writer.write_reduced(reduced, description)
     if job.parts.is_dir():

@@ -97,6 +97,7 @@ class RobertaText:
             **{name: version(name) for name in ("torch", "transformers", "tokenizers")},
         }
         self.fingerprint = fingerprint_of(self.settings)
+        self.assets: Mapping[str, str] = {"encoder": weights.name or weights.path.name}
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome a clip, in order; an utterance without words is missing.

@@ -20,7 +20,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -62,10 +62,11 @@ def tune_text(
     Args:
         encoder: a frozen one, on the device to train on; its context and vector are the ones trained for.
         clips: of the whole corpus; those of the test split, without label or without words are left out.
-        folder: where the tuned encoder goes; the name is lengthened by `-` and the digest.
+        folder: where the tuned encoder goes, beside the stores; the name is lengthened by `-` and the digest.
 
     Returns:
-        Weights for a `RobertaText` of mode "tuned" with the same options.
+        Weights for a `RobertaText` of mode "tuned" with the same options, named as their folder, without its
+        place: stores and encoder can be moved together.
 
     Raises:
         TuningError: no training or no dev rows, bfloat16 without CUDA, too little memory on the device.
@@ -85,7 +86,7 @@ def tune_text(
     with explained_disk_errors(tuned), _locked(tuned):
         if not (tuned / TUNING_RECORD).is_file():
             _tune(work, tuned, on_progress)
-    return text_model(str(tuned))
+    return replace(text_model(str(tuned)), name=tuned.name)
 
 
 @dataclass(frozen=True, kw_only=True)  # without slots: the digest is computed once and kept

@@ -96,6 +96,7 @@ class LFNet3D:
             **{name: version(name) for name in ("torch", "facenet-pytorch", "av", "opencv-python-headless")},
         }
         self.fingerprint = fingerprint_of(self.settings)
+        self.assets: Mapping[str, str] = {"backbone": weights.name or self.backbone}
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome a clip, in order; a clip without a face or that cannot be read has a status.

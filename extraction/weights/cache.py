@@ -38,11 +38,13 @@ class Weights:
         path: a file (.safetensors, .pt, .pth), or a Hugging Face folder.
         sha256: of the file; of a folder: over the names and digests of the files that make the model.
         source: "given", "cache", "hub" or "package index".
+        name: as asked for, an id or a path; "" where nothing was named and the network's own were taken.
     """
 
     path: Path
     sha256: str
     source: str
+    name: str = ""
 
 
 def cache_folder() -> Path:

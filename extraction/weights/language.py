@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -73,15 +74,12 @@ def text_model(name: str) -> Weights:
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return _complete(folder, "given")
+        return replace(_complete(folder, "given"), name=name)
     if not HUB_ID.fullmatch(name):
         raise WeightsUnavailable(
             f"{name!r} is neither a folder that exists nor a Hugging Face id such as roberta-base"
         )
-    cached = _cached(name)
-    if cached is not None:
-        return cached
-    return _fetched(name)
+    return replace(_cached(name) or _fetched(name), name=name)
 
 
 def _cached(name: str) -> Weights | None:

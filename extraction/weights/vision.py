@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -183,7 +184,7 @@ def _given(given: Path) -> Weights:
         raise WeightsUnavailable(
             f"the given weights {path} are not a file; give a .safetensors, .pt or .pth file"
         )
-    return _weights(path, "given")
+    return replace(_weights(path, "given"), name=str(given))
 
 
 def _torch_hub_place(name: str) -> Path:

@@ -69,6 +69,9 @@ def report_info(path: Path, *, failed: bool) -> int:
         table.add_row("raw", f"{header.dim} wide")
         table.add_row("reduced", f"{store.reduced_width} wide" if store.reduced_width else "not reduced")
         table.add_row("labels", ", ".join(header.labels))
+        table.add_row("words", "kept" if rows.has_words else "not kept")
+        needed = ", ".join(f"{role} {where}" for role, where in header.assets.items())
+        table.add_row("assets", escape(needed) or "none named")
         table.add_row("fingerprint", header.fingerprint)
         for name, value in (*header.settings.items(), *header.reduction.items()):
             table.add_row(f"  {name}", escape(value))

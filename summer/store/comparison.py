@@ -1,4 +1,4 @@
-"""How two feature stores differ: origin, rows, statuses, vectors."""
+"""How two feature stores differ: origin, rows, words, statuses, vectors. Where assets lie is not compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Difference:
 
 
 def differences(first: FeatureStore, second: FeatureStore) -> Iterator[Difference]:
-    """Differences of two stores: header and settings, then rows of only one, then statuses and vectors."""
+    """Differences of two stores: header and settings, rows of only one, then words, statuses and vectors."""
     yield from _header_differences(first, second)
     row_in_second = {u.id: row for row, u in enumerate(second.rows.utterances)}
     row_in_first = {u.id: row for row, u in enumerate(first.rows.utterances)}
@@ -59,7 +59,11 @@ def _row_differences(
     first: FeatureStore, second: FeatureStore, common: list[tuple[str, int, int]]
 ) -> Iterator[Difference]:
     raw, other_raw = first.features("raw"), second.features("raw")
+    both_have_words = first.rows.has_words and second.rows.has_words
     for name, row, other_row in common:
+        words, other_words = first.rows.utterances[row].text, second.rows.utterances[other_row].text
+        if both_have_words and words != other_words:
+            yield Difference(where=f"words of {name}", first=words, second=other_words)
         status, other_status = first.rows.statuses[row], second.rows.statuses[other_row]
         if status is not other_status:
             yield Difference(where=f"status of {name}", first=status, second=other_status)

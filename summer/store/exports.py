@@ -6,7 +6,7 @@ The pickle is the tuple that MMGCN, DialogueRNN and their descendants load:
     speakers   {dialogue: [one-hot over the dialogue's speaker slots, ...]}
     labels     {dialogue: [class index, ...]}; -1 where the truth is unknown
     text, audio, visual   {dialogue: [(width,) float32, ...]}; empty where no store was given
-    sentences  {dialogue: [""]}: stores hold no text
+    sentences  {dialogue: [words, ...]}; "" where no store has the words
     train      [dialogue, ...] of the training and dev splits, dev last
     test       [dialogue, ...]
     dev        [dialogue, ...]
@@ -30,7 +30,9 @@ from summer.store.rows import Kind, StoreError
 
 
 def export_npz(store: FeatureStore, path: Path) -> None:
-    """Write one store as an npz file: an array a field, `raw` and, once reduced, `reduced` (rows, width).
+    """Write one store as an npz file: an array per field, `raw` and, once reduced, `reduced` (rows, width).
+
+    Text arrays are numpy's of fixed length, which lose NUL characters at the end of a row.
 
     Raises:
         DiskError: the disk is full or refuses.
@@ -40,6 +42,7 @@ def export_npz(store: FeatureStore, path: Path) -> None:
         name: np.array([getattr(utterance, name) for utterance in utterances])
         for name in ("id", "split", "dialogue", "turn", "speaker", "label")
     }
+    arrays["text"] = np.array([utterance.text for utterance in utterances], dtype=np.str_)
     arrays["status"] = np.array([status.value for status in store.rows.statuses])
     arrays["reason"] = np.array(store.rows.reasons)
     arrays["raw"] = store.features("raw")
@@ -51,9 +54,9 @@ def export_npz(store: FeatureStore, path: Path) -> None:
 
 
 def export_pickle(stores: Sequence[FeatureStore], path: Path) -> None:
-    """Write one store a modality as the pickle that MMGCN and its descendants load (see above).
+    """Write one store per modality as the pickle that MMGCN and its descendants load (see above).
 
-    Reduced features are taken where a store has them, raw ones otherwise.
+    Reduced features are taken where a store has them, raw ones otherwise; words of the first store with any.
 
     Raises:
         StoreError: two stores of one modality, or stores of different utterances or labels.
@@ -63,12 +66,14 @@ def export_pickle(stores: Sequence[FeatureStore], path: Path) -> None:
     _refuse_strangers(stores, by_modality)
     dialogues = group_dialogues(stores[0].rows.utterances)
     labels = LabelSet(stores[0].header.labels)
+    with_words = next((store for store in stores if store.rows.has_words), stores[0])
+    words = {utterance.id: utterance.text for utterance in with_words.rows.utterances}
     content = (
         {_key(d): [utterance.id for utterance in d.utterances] for d in dialogues},
         {_key(d): _one_hot_speakers(d) for d in dialogues},
         {_key(d): [labels.index_or_unknown(u.label) for u in d.utterances] for d in dialogues},
         *(_vectors(by_modality.get(modality), dialogues) for modality in Modality),
-        {_key(d): [""] * len(d.utterances) for d in dialogues},
+        {_key(d): [words[utterance.id] for utterance in d.utterances] for d in dialogues},
         [_key(d) for split in (Split.TRAIN, Split.DEV) for d in dialogues if d.split is split],
         [_key(d) for d in dialogues if d.split is Split.TEST],
         [_key(d) for d in dialogues if d.split is Split.DEV],
@@ -79,7 +84,7 @@ def export_pickle(stores: Sequence[FeatureStore], path: Path) -> None:
 def _refuse_strangers(stores: Sequence[FeatureStore], by_modality: dict[Modality, FeatureStore]) -> None:
     if len(by_modality) < len(stores):
         names = ", ".join(f"{store.path} ({store.header.modality})" for store in stores)
-        raise StoreError(f"two stores of one modality: {names}; give one a modality")
+        raise StoreError(f"two stores of one modality: {names}; give one per modality")
     first = stores[0]
     for other in stores[1:]:
         same_rows = [u.id for u in first.rows.utterances] == [u.id for u in other.rows.utterances]

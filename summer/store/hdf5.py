@@ -1,4 +1,4 @@
-"""The feature store: one HDF5 file a modality and corpus. The one file that knows HDF5.
+"""The feature store: one HDF5 file per modality and corpus. The one file that knows HDF5.
 
 Rows stand in corpus order, so a dialogue is one slice. Layout of the file (`rows` = utterances):
 
@@ -6,13 +6,16 @@ Rows stand in corpus order, so a dialogue is one slice. Layout of the file (`row
     turn                                     (rows,) int64
     start_seconds, end_seconds               (rows,) float64, NaN where unknown
     status, reason                           (rows,) UTF-8; a row whose status is not "ok" holds zeros
+    words/utf8                               (bytes,) uint8, UTF-8 of all rows' text, one after the other
+    words/ends                               (rows,) int64, offset at which each row's text ends
     columns/<name>                           (rows,) the modality's own facts: keyframes, tokens, ...
     features/raw                             (rows, dim) float32
     features/reduced                         (rows, width) float32, once reduced
 
 File attributes: schema_version, corpus, protocol, modality, labels, fingerprint, corpus_digest, complete,
-settings and reduction (JSON). Nothing in the file depends on when, where or in how many attempts it was made,
-so equal input gives equal bytes.
+settings, reduction and assets (JSON). Stores made by an older version have no words and no assets: their text
+is read as "", their assets as none. Nothing in the file depends on when, where or in how many attempts it was
+made, so equal input gives equal bytes.
 
 HDF5 is not safe against a kill while open for writing: files are written aside and renamed into place.
 """
@@ -34,10 +37,12 @@ from numpy.typing import NDArray
 from summer.corpus import Modality, Split, Status, Utterance
 from summer.durable import check_free_space, explained_disk_errors, replace_durably, write_aside
 from summer.store.rows import Header, Kind, Rows, StoreError
+from summer.store.words import pack_words, unpack_words
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 1  # also since words and assets: older programs read such stores, and take no notice of them
 FEATURES = "features"
 COLUMNS = "columns"
+WORDS = "words"
 
 
 class FeatureStore:
@@ -164,6 +169,7 @@ def _write_header(file: h5py.File, header: Header) -> None:
     file.attrs["labels"] = _canonical_json(header.labels)
     file.attrs["settings"] = _canonical_json(header.settings)
     file.attrs["reduction"] = _canonical_json(header.reduction)
+    file.attrs["assets"] = _canonical_json(header.assets)
 
 
 def _read_header(file: h5py.File) -> Header:
@@ -184,6 +190,7 @@ def _read_header(file: h5py.File) -> Header:
         complete=bool(attributes["complete"]),
         settings=json.loads(attributes["settings"]),
         reduction=json.loads(attributes["reduction"]),
+        assets=json.loads(attributes.get("assets", "{}")),
     )
 
 
@@ -197,6 +204,9 @@ def _write_rows(file: h5py.File, rows: Rows) -> None:
         file.create_dataset(name, data=np.array([np.nan if s is None else s for s in seconds], dtype="<f8"))
     _write_text(file, "status", rows.statuses)
     _write_text(file, "reason", rows.reasons)
+    utf8, ends = pack_words([utterance.text for utterance in utterances])
+    file.create_dataset(f"{WORDS}/utf8", data=utf8)
+    file.create_dataset(f"{WORDS}/ends", data=ends)
     columns = file.create_group(COLUMNS)
     for name, values in sorted(rows.columns.items()):
         if all(isinstance(value, str) for value in values):
@@ -209,6 +219,11 @@ def _read_rows(file: h5py.File) -> Rows:
     text = {name: _read_text(file[name]) for name in ("id", "split", "dialogue", "speaker", "label")}
     turns = file["turn"][:].tolist()
     starts, ends = (_none_for_nan(file[name][:]) for name in ("start_seconds", "end_seconds"))
+    words = (
+        unpack_words(file[WORDS]["utf8"][:], file[WORDS]["ends"][:]) if WORDS in file else [""] * len(turns)
+    )
+    if len(words) != len(turns):
+        raise ValueError(f"it has the words of {len(words)} rows and {len(turns)} rows")
     utterances = [
         Utterance(
             id=text["id"][row],
@@ -216,7 +231,7 @@ def _read_rows(file: h5py.File) -> Rows:
             dialogue=text["dialogue"][row],
             turn=turns[row],
             speaker=text["speaker"][row],
-            text="",
+            text=words[row],
             label=text["label"][row],
             start_seconds=starts[row],
             end_seconds=ends[row],

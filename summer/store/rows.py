@@ -28,6 +28,10 @@ class Header:
         complete: whether every utterance of the corpus has its row.
         settings: what the fingerprint was taken of, to be read by people.
         reduction: method, width and fingerprint of the reducer; empty before reduction.
+        assets: what else is needed to make such vectors again, by role: `encoder`, `backbone`, `reducer`.
+            What lies beside the store is a path relative to the store's folder, so look there first; all else
+            is the name or path that was asked for. Empty where nothing is needed, and in stores made by an
+            older version. No part of the fingerprint: weights are known there by their sha256.
     """
 
     corpus: str
@@ -40,11 +44,12 @@ class Header:
     complete: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     reduction: Mapping[str, str] = field(default_factory=dict)
+    assets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """All of a store but its features: one entry a row in each field.
+    """All of a store but its features: one entry per row in each field.
 
     Raises:
         StoreError: an id stands twice, or the fields differ in length.
@@ -72,3 +77,8 @@ class Rows:
     def usable(self) -> NDArray[np.bool_]:
         """(rows,) True where the status is ok."""
         return np.array([status is Status.OK for status in self.statuses], dtype=bool)
+
+    @property
+    def has_words(self) -> bool:
+        """Whether any utterance has text: stores of older versions, and some imported ones, have none."""
+        return any(utterance.text for utterance in self.utterances)

@@ -32,6 +32,7 @@ class FakeExtractor:
     seconds: float = 0.0
     version: str = "1"
     modality: Modality = Modality.AUDIO
+    assets: Mapping[str, str] = field(default_factory=lambda: {"model": "a made-up one"})
     dim: int = DIM
     columns: Mapping[str, str] = field(default_factory=lambda: {"words": "int", "voice": "text"})
     block_rows: int = 4

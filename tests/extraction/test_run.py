@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import h5py
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -58,6 +59,7 @@ def test_a_run_writes_one_row_an_utterance_in_corpus_order(tmp_path: Path) -> No
         assert [u.id for u in store.rows.utterances] == [c.utterance.id for c in corpus_of(TEXTS).clips]
         assert store.header.complete
         assert store.header.reduction == {"method": "first two", "fitted_on": "nothing"}
+        assert [u.text for u in store.rows.utterances] == TEXTS
         expected = FakeExtractor()(corpus_of(TEXTS).clips)
         for row, outcome in enumerate(expected):
             wanted = np.zeros(5) if outcome.vector is None else outcome.vector
@@ -70,6 +72,41 @@ def test_a_run_writes_one_row_an_utterance_in_corpus_order(tmp_path: Path) -> No
     assert report.statuses == {Status.OK: 19, Status.CORRUPT: 3}
     assert report.failed[0] == ("train/dia0_utt3", Status.CORRUPT, "cannot read 'line 3 fail'")
     assert not (tmp_path / "audio.parts").exists()
+
+
+def test_the_store_names_what_made_it_and_the_reducer_beside_it_once_there_is_one(tmp_path: Path) -> None:
+    def assets() -> Mapping[str, str]:
+        with FeatureStore(tmp_path / "audio.h5") as store:
+            return store.header.assets
+
+    run(tmp_path, limit=6)
+    assert assets() == {"model": "a made-up one"}
+    run(tmp_path)
+    assert assets() == {"model": "a made-up one", "reducer": "audio.reducer.safetensors"}
+    assert (tmp_path / assets()["reducer"]).is_file()
+    job = Job(corpus=corpus_of(TEXTS), extractor=FakeExtractor(), folder=tmp_path)
+    extract(job, InProcess(), reduction=None, on_progress=lambda _: None)
+    assert assets() == {"model": "a made-up one"}
+
+
+def test_a_store_is_taken_up_whatever_its_assets_are_called_now(tmp_path: Path) -> None:
+    run(tmp_path, limit=6)
+    moved = FakeExtractor(assets={"model": "/elsewhere"})
+    assert run(tmp_path, extractor=moved).extracted == 16
+    with FeatureStore(tmp_path / "audio.h5") as store:
+        assert store.header.assets["model"] == "/elsewhere"
+
+
+def test_parts_of_an_older_version_get_their_words_from_the_corpus(
+    tmp_path: Path, undisturbed: bytes
+) -> None:
+    run(tmp_path, shard=Shard(1, 2))
+    for path in (tmp_path / "audio.parts").iterdir():
+        with h5py.File(path, "a") as file:
+            del file["words"]
+            del file.attrs["assets"]
+    run(tmp_path)
+    assert (tmp_path / "audio.h5").read_bytes() == undisturbed
 
 
 def test_a_second_run_on_a_finished_store_does_nothing(tmp_path: Path) -> None:

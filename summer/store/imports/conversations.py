@@ -2,6 +2,7 @@
 
 Utterances keep their ids where these are text and unique in the whole pickle, as IEMOCAP's are; else they are
 named `train/dia0_utt0`. A dialogue `train/0`, as `summer-data export` names it, becomes dialogue 0 of train.
+Sentences become the utterances' words; a dialogue whose sentences are not one text per label has none.
 """
 
 from __future__ import annotations
@@ -22,10 +23,15 @@ UNKNOWN_SPEAKER = "unknown"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """One dialogue of a pickle: its key there, and its utterances in order."""
+    """One dialogue of a pickle: its key there, and its utterances in order.
+
+    Args:
+        words_left_out: whether the pickle has sentences of it that do not fit its labels.
+    """
 
     key: Any
     utterances: tuple[Utterance, ...]
+    words_left_out: bool = False
 
 
 def fields_of_layout(path: Path, content: object, layout: str) -> dict[str, Any]:
@@ -74,6 +80,7 @@ def conversations(
     for split in Split:
         for key in (key for key, its_split in split_of.items() if its_split is split):
             classes, speakers, parts = _columns(path, fields, key)
+            words = _words(fields, key, len(classes))
             name = str(key).removeprefix(f"{split}/")
             utterances = tuple(
                 Utterance(
@@ -82,12 +89,12 @@ def conversations(
                     dialogue=name,
                     turn=turn,
                     speaker=_speaker(path, key, speakers[turn]),
-                    text="",
+                    text=words[turn] if words else "",
                     label=_label(path, key, classes[turn], labels),
                 )
                 for turn in range(len(classes))
             )
-            found.append(Conversation(key=key, utterances=utterances))
+            found.append(Conversation(key=key, utterances=utterances, words_left_out=words is None))
     return [conversation for conversation in found if conversation.utterances]
 
 
@@ -155,6 +162,22 @@ def _columns(path: Path, fields: Mapping[str, Any], key: Any) -> tuple[list[Any]
     speakers = entries(path, fields["speakers"][key], field="speakers", key=key, count=len(classes))
     parts = fields.get("ids", {}).get(key, range(len(classes)))
     return classes, speakers, entries(path, parts, field="ids", key=key, count=len(classes))
+
+
+def _words(fields: Mapping[str, Any], key: Any, count: int) -> list[str] | None:
+    """The `count` sentences of a dialogue, "" where the pickle has none; None where they do not fit it.
+
+    Sentences are not needed to train, so odd ones are no reason to refuse the pickle.
+    """
+    sentences = fields.get("sentences")
+    values = sentences.get(key, ()) if isinstance(sentences, Mapping) else ()
+    values = values.tolist() if isinstance(values, np.ndarray) else values
+    if not isinstance(values, list | tuple) or len(values) not in (0, count):
+        return None
+    if not all(isinstance(value, str) for value in values):
+        return None
+    # Half of a surrogate pair, which a pickle can hold and UTF-8 cannot, becomes a question mark.
+    return [value.encode("utf-8", "replace").decode() for value in values] or [""] * count
 
 
 def entries(path: Path, values: object, *, field: str, key: object, count: int | None = None) -> list[Any]:

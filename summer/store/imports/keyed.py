@@ -1,7 +1,8 @@
 """Vectors keyed by utterance id, laid beside a store of the same corpus.
 
-The other store (`like`) says which utterances there are: ids, order, splits, dialogues, speakers, labels,
-protocol and digest are taken from it. A row of it that the file lacks, or has only in part, is missing.
+The other store (`like`) says which utterances there are: ids, order, splits, dialogues, speakers, words,
+labels, protocol and digest are taken from it. A row of it that the file lacks, or has only in part, is
+missing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A CSV with one row an utterance: its id, and a vector in numeric columns.
+"""A CSV with one row per utterance: its id, and a vector in numeric columns.
 
 UTF-8 with or without a byte order mark, comma separated, first line the header. The id stands in a column or
 is built of several, as in `{split}/dia{dialogue}_utt{utterance}`. An empty cell is a value that is not known.

@@ -1,7 +1,7 @@
 """An npz of vectors keyed by utterance id, in one of two forms.
 
 id (rows,) text; features or raw (rows, dim); may have status and reason (rows,), as summer-data export writes
-one array (dim,) an utterance, named by its id
+one array (dim,) per utterance, named by its id
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def read_keyed_npz(path: Path) -> KeyedFile:
         ids, vectors = list(arrays), _one_a_name(path, arrays)
     else:
         raise ImportFileError(
-            f"{path} has the arrays {', '.join(arrays) or 'none'}; write id and features, or one array an "
-            "utterance named by its id"
+            f"{path} has the arrays {', '.join(arrays) or 'none'}; write id and features, or one array "
+            "per utterance, named by its id"
         )
     if vectors.ndim != 2 or len(vectors) != len(ids) or 0 in vectors.shape:
         raise ImportFileError(
-            f"{path} has {len(ids)} ids and {matrix_name} of shape {vectors.shape}; write one row an id"
+            f"{path} has {len(ids)} ids and {matrix_name} of shape {vectors.shape}; write one row per id"
         )
     if len(set(ids)) < len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
@@ -52,6 +52,7 @@ def read_keyed_npz(path: Path) -> KeyedFile:
         row_of={name: row for row, name in enumerate(ids)},
         vectors=vectors,
         failed=_failed(path, arrays, ids) if matrix_name and "status" in arrays else {},
+        # "one an id" is in the fingerprints of stores that exist, so its wording stays.
         options={"format": "npz", "array": matrix_name or "one an id"},
     )
 
@@ -81,7 +82,7 @@ def _texts(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> list[str]:
     values = arrays[name]
     if values.dtype.kind not in "US" or values.ndim != 1:
         raise ImportFileError(
-            f"{path}: array {name} is {values.dtype} of shape {values.shape}; write it as text, one a row"
+            f"{path}: array {name} is {values.dtype} of shape {values.shape}; write it as text, one per row"
         )
     return [value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
 
@@ -101,7 +102,7 @@ def _one_a_name(path: Path, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float
             raise ImportFileError(
                 f"{path}: array {name!r} has shape {arrays[name].shape}, {first!r} has "
                 f"{arrays[first].shape}; write "
-                "vectors of one length, one an utterance"
+                "vectors of one length, one per utterance"
             )
     return np.stack(list(vectors.values()))
 
@@ -111,7 +112,7 @@ def _failed(path: Path, arrays: dict[str, NDArray[Any]], ids: Sequence[str]) -> 
     reasons = _texts(path, arrays, "reason") if "reason" in arrays else [""] * len(ids)
     if not len(statuses) == len(reasons) == len(ids):
         raise ImportFileError(
-            f"{path} has {len(ids)} ids and {len(statuses)} statuses; write one status an id"
+            f"{path} has {len(ids)} ids and {len(statuses)} statuses; write one status per id"
         )
     strange = sorted(set(statuses) - {status.value for status in Status})
     if strange:

@@ -1,6 +1,6 @@
-"""The tuples that published code on emotion in conversations pickles: one line a layout, one word a place.
+"""The tuples that published code on emotion in conversations pickles: a line per layout, a word per place.
 
-    ids, speakers, labels, sentences     {dialogue: one entry an utterance}
+    ids, speakers, labels, sentences     {dialogue: one entry per utterance}
     text, text2, text3, text4            {dialogue: vectors}; RoBERTa's last layer, then the three before
     audio, video                         {dialogue: vectors}
     train, test, dev                     names of dialogues; train may hold those of dev, which then are dev
@@ -13,7 +13,7 @@ dialoguernn-*       declare-lab/conv-emotion DialogueRNN/dataloader.py; MELD: em
 cosmic-*            declare-lab/conv-emotion COSMIC/erc-training/dataloader.py
 sdt                 butterfliesss/SDT dataloader.py: 12 for IEMOCAP, 13 for MELD
 graphsmile          lijfrank/GraphSmile, as read by others' loaders: 12 for IEMOCAP, 14 for MELD
-multiemo            TaoShi1998/MultiEMO Dataset/*.py: a folder; Speakers.pkl has the tuple, a file a modality
+multiemo            TaoShi1998/MultiEMO Dataset/*.py: a folder: the tuple in Speakers.pkl, a file per modality
 
 In the field's MELD pickles dialogues are numbered through: 0 to 1038 train, 1039 to 1152 dev (listed under
 train), 1153 to 1432 test.

@@ -1,4 +1,4 @@
-"""The field's pickles as feature stores, one a modality that the pickle has (layouts: see `layouts.py`).
+"""The field's pickles as feature stores, one per modality that the pickle has (layouts: see `layouts.py`).
 
 The stores of one pickle belong together: their digest is the sha256 over ids, order, splits, speakers and
 labels.
@@ -59,7 +59,7 @@ class PickleOptions:
 def import_pickle(
     path: Path, options: PickleOptions, *, modalities: Sequence[Modality] = tuple(Modality)
 ) -> list[ImportedStore]:
-    """One store a modality that is asked for and there.
+    """One store per modality that is asked for and there.
 
     Raises:
         ImportFileError: no safe pickle, another layout, lengths that disagree, or none of the modalities.
@@ -87,7 +87,7 @@ def import_pickle(
 
 
 def _files(path: Path, layout: str) -> dict[Modality | None, Path]:
-    """The pickle with the tuple under None, and where the layout has such, one a modality."""
+    """The pickle with the tuple under None, and where the layout has such, one per modality."""
     if layout not in MAIN_FILE:
         return {None: path}
     folder = path if path.is_dir() else path.parent
@@ -218,9 +218,12 @@ def _notes(fields: Mapping[str, Any], found: Sequence[Conversation]) -> tuple[st
     left_out = len(fields["labels"]) - len(found)
     if left_out > 0:
         notes.append(f"{left_out} dialogues that are in no split, or empty, are left out")
+    without_words = sum(conversation.words_left_out for conversation in found)
+    if without_words:
+        notes.append(f"{without_words} dialogues have sentences that are not one text per label: left out")
     if not any(utterance.split is Split.DEV for c in found for utterance in c.utterances):
         notes.append(
-            "there is no dev split; name the dialogues of train that are dev in a file, one a line: "
+            "there is no dev split; name the dialogues of train that are dev in a file, one per line: "
             "--dev-dialogues FILE"
         )
     return tuple(notes)

@@ -203,6 +203,13 @@ def test_the_fingerprint_is_of_the_weights_not_of_their_place_nor_of_the_batch_s
     assert str(tiny.path) not in json.dumps(dict(plain.settings))
 
 
+def test_it_names_the_encoder_as_it_was_asked_for_never_where_it_was_found(tiny: Weights) -> None:
+    named = replace(tiny, name="roberta-base", path=tiny.path, source="cache")
+    assert RobertaText(weights=named).assets == {"encoder": "roberta-base"}
+    assert RobertaText(weights=replace(tiny, name="")).assets == {"encoder": tiny.path.name}
+    assert RobertaText(weights=named).fingerprint == RobertaText(weights=tiny).fingerprint
+
+
 def test_loading_and_extracting_write_nothing_to_the_terminal(
     tiny: Weights, capfd: pytest.CaptureFixture[str]
 ) -> None:

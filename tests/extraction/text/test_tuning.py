@@ -115,6 +115,12 @@ def test_the_tuned_folder_loads_like_any_other_and_knows_its_speakers(tuned: Wei
     assert model.get_input_embeddings().num_embeddings == len(tokenizer)
 
 
+def test_the_tuned_encoder_is_named_as_its_folder_without_its_place(tuned: Weights) -> None:
+    extractor = RobertaText(weights=tuned, mode="tuned", past_tokens=8, future_tokens=0)
+    assert extractor.assets == {"encoder": tuned.path.name}
+    assert tuned.path.name.startswith("text.encoder-")
+
+
 def test_settings_say_what_an_encoder_was_tuned_on(encoder: RobertaText, tuned: Weights) -> None:
     extractor = RobertaText(weights=tuned, mode="tuned", past_tokens=8, future_tokens=0)
     assert extractor.settings["tuned_on"] == record_of(tuned)["digest"]

@@ -210,6 +210,13 @@ def test_the_fingerprint_covers_what_changes_vectors_and_nothing_else(
     assert same.fingerprint == base.fingerprint
 
 
+def test_it_names_the_given_weights_or_else_the_backbone(random_weights: Weights) -> None:
+    assert LFNet3D(weights=random_weights).assets == {"backbone": "inception_resnet_v1"}
+    given = replace(random_weights, name="faces/mine.pt")
+    assert LFNet3D(weights=given).assets == {"backbone": "faces/mine.pt"}
+    assert LFNet3D(weights=given).fingerprint == LFNet3D(weights=random_weights).fingerprint
+
+
 @pytest.mark.parametrize(
     "options",
     [

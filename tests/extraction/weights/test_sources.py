@@ -35,7 +35,7 @@ def nothing_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_given_file_is_taken_before_all_else_and_described_by_its_sha256(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     path.write_bytes(CONTENT)
-    wanted = Weights(path=path, sha256=SHA256, source="given")
+    wanted = Weights(path=path, sha256=SHA256, source="given", name=str(path))
     assert weights.vggface2(path) == wanted
     assert weights.kinetics_r3d18(path) == wanted
 
@@ -71,7 +71,7 @@ def test_a_folder_is_a_text_model_and_its_digest_is_of_the_files_that_make_it(tm
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
         (folder / name).write_bytes(name.encode())
     before = weights.text_model(str(folder))
-    assert (before.path, before.source) == (folder, "given")
+    assert (before.path, before.source, before.name) == (folder, "given", str(folder))
     (folder / "README.md").touch()
     (folder / "pytorch_model.bin").touch()  # not read where there are safetensors
     (folder / "optimizer.pt").touch()
@@ -100,6 +100,7 @@ def test_a_snapshot_in_the_hugging_face_cache_is_used_once_it_is_whole(tmp_path:
         weights.text_model("somebody/encoder")
     (snapshot / "pytorch_model.bin").touch()
     found = weights.text_model("somebody/encoder")
+    assert found.name == "somebody/encoder"
     assert (found.path, found.source) == (snapshot, "cache")
 
 

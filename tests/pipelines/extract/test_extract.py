@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,8 @@ def test_info_diff_and_export_read_the_store(demo_audio: Path, tmp_path: Path) -
     shown = data("info", store, "--failed")
     assert shown.exit_code == 0
     assert "6373 wide" in shown.output
+    assert re.search(r"words +│ kept", shown.output)
+    assert re.search(r"assets +│ reducer audio\.reducer\.safetensors", shown.output)
     assert "corrupt" in shown.output
     same = data("diff", store, store)
     assert (same.exit_code, same.output) == (0, "the stores hold the same\n")

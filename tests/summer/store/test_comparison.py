@@ -40,8 +40,22 @@ def test_each_kind_of_difference_is_named_with_both_values(tmp_path: Path) -> No
     assert result["reduction method"] == ("pca", "absent")
     assert result["row train/dia0_utt2"] == ("present", "absent")
     assert result["status of train/dia0_utt1"] == ("no_audio", "missing")
+    assert not [where for where in result if where.startswith("words")]
     moved = [where for where in result if where.startswith("vector of train/dia0_utt0")]
     assert len(moved) == 1
     assert result[moved[0]] == ("2", "3")
     assert "most at 1" in moved[0]
     assert np.isclose(float(moved[0].partition("cosine ")[2][:8]), 16 / np.sqrt(14 * 19), atol=1e-5)
+
+
+def test_differing_words_are_named_only_where_both_stores_hold_words(tmp_path: Path) -> None:
+    table = rows()
+    first, second = table.utterances
+    changed = replace(table, utterances=[first, replace(second, text="")])
+    wordless = replace(table, utterances=[replace(one, text="") for one in table.utterances])
+    write(tmp_path / "a.h5", table)
+    write(tmp_path / "b.h5", changed)
+    write(tmp_path / "c.h5", wordless)
+    assert found(tmp_path / "a.h5", tmp_path / "b.h5") == {"words of train/dia0_utt1": (second.text, "")}
+    assert found(tmp_path / "a.h5", tmp_path / "c.h5") == {}
+    assert found(tmp_path / "c.h5", tmp_path / "b.h5") == {}

@@ -14,9 +14,11 @@ from summer.store import FeatureStore, Header, Rows, StoreError, new_store
 from summer.store.exports import export_npz, export_pickle
 
 SPLITS = [Split.TRAIN, Split.TRAIN, Split.DEV, Split.TEST]
+LABELS = ("joy", "anger", "", "joy")
+WORDS = ("Hi!", "", "Oh\nno 😢", "so " * 50)
 
 
-def make_store(folder: Path, modality: Modality, labels: Sequence[str] = ("joy", "anger", "", "joy")) -> Path:
+def make_store(folder: Path, modality: Modality, words: Sequence[str] = WORDS) -> Path:
     utterances = [
         Utterance(
             id=f"{split}/dia0_utt{row}",
@@ -24,10 +26,10 @@ def make_store(folder: Path, modality: Modality, labels: Sequence[str] = ("joy",
             dialogue="0",
             turn=row,
             speaker=("Ann", "Bob")[row % 2],
-            text="",
+            text=text,
             label=label,
         )
-        for row, (split, label) in enumerate(zip(SPLITS, labels, strict=True))
+        for row, (split, label, text) in enumerate(zip(SPLITS, LABELS, words, strict=True))
     ]
     rows = Rows(
         utterances=utterances,
@@ -58,8 +60,20 @@ def test_the_npz_holds_each_field_and_needs_no_pickle(tmp_path: Path) -> None:
     with np.load(tmp_path / "audio.npz", allow_pickle=False) as arrays:
         assert arrays["id"][3] == "test/dia0_utt3"
         assert arrays["status"].tolist() == ["ok", "ok", "corrupt", "ok"]
+        assert arrays["text"].tolist() == list(WORDS)
         assert arrays["raw"].shape == (4, 3)
         assert arrays["reduced"].tolist() == [[1], [4], [0], [10]]
+
+
+def test_words_of_no_row_are_still_an_array_of_text(tmp_path: Path) -> None:
+    with FeatureStore(make_store(tmp_path, Modality.AUDIO)) as store:
+        nothing = Rows(utterances=[], statuses=[], reasons=[])
+        with new_store(tmp_path / "empty.h5", store.header, nothing):
+            pass
+    with FeatureStore(tmp_path / "empty.h5") as store:
+        export_npz(store, tmp_path / "empty.npz")
+    with np.load(tmp_path / "empty.npz", allow_pickle=False) as arrays:
+        assert (arrays["text"].dtype.kind, arrays["text"].shape) == ("U", (0,))
 
 
 def test_the_pickle_is_the_tuple_that_mmgcn_loads(tmp_path: Path) -> None:
@@ -75,8 +89,17 @@ def test_the_pickle_is_the_tuple_that_mmgcn_loads(tmp_path: Path) -> None:
     assert [vector.tolist() for vector in text_of["train/0"]] == [[1, 2, 3], [4, 5, 6]]
     assert [vector.tolist() for vector in audio_of["test/0"]] == [[10]]
     assert visual_of == {}
-    assert sentences["train/0"] == ["", ""]
+    assert sentences == {"train/0": ["Hi!", ""], "dev/0": ["Oh\nno 😢"], "test/0": ["so " * 50]}
     assert (train, test, dev) == (["train/0", "dev/0"], ["test/0"], ["dev/0"])
+
+
+@pytest.mark.parametrize("wordless", [Modality.TEXT, Modality.AUDIO])
+def test_the_pickle_takes_the_words_of_whichever_store_has_them(wordless: Modality, tmp_path: Path) -> None:
+    for modality in (Modality.TEXT, Modality.AUDIO):
+        make_store(tmp_path, modality, [""] * 4 if modality is wordless else WORDS)
+    with FeatureStore(tmp_path / "text.h5") as text, FeatureStore(tmp_path / "audio.h5") as audio:
+        export_pickle([text, audio], tmp_path / "features.pkl")
+    assert pickle.loads((tmp_path / "features.pkl").read_bytes())[6]["train/0"] == ["Hi!", ""]
 
 
 def test_stores_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -22,7 +24,7 @@ def utterance(turn: int, speaker: str = "Zoë") -> Utterance:
         dialogue="0",
         turn=turn,
         speaker=speaker,
-        text="not kept",
+        text=f"Oh, my God! 🎉 {turn}",
         label="joy",
         start_seconds=1.5 if turn else None,
         end_seconds=2.0 if turn else None,
@@ -73,6 +75,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert store.header.labels == ("joy", "anger")
         assert [u.speaker for u in store.rows.utterances] == ["Zoë", "Zoë"]
         assert [u.start_seconds for u in store.rows.utterances] == [None, 1.5]
+        assert [u.text for u in store.rows.utterances] == ["Oh, my God! 🎉 0", "Oh, my God! 🎉 1"]
         assert store.rows.statuses == [Status.OK, Status.NO_AUDIO]
         assert store.rows.reasons[1] == "silent: peak −∞ dBFS"
         assert store.rows.columns == {"duration_seconds": [0.5, 1.0], "channels": ["mono", ""]}
@@ -88,9 +91,94 @@ def test_the_layout_is_the_documented_one_for_any_hdf5_reader(tmp_path: Path) ->
         assert file["id"].asstr()[0] == "train/dia0_utt0"
         assert set(file) == {
             *("id", "split", "dialogue", "turn", "speaker", "label", "start_seconds", "end_seconds"),
-            *("status", "reason", "columns", "features"),
+            *("status", "reason", "words", "columns", "features"),
         }
         assert file["features/raw"].dtype == np.float32
+        assert (file["words/utf8"].dtype, file["words/ends"].dtype) == (np.uint8, np.int64)
+        first_end, second_end = file["words/ends"][:]
+        assert bytes(file["words/utf8"][first_end:second_end]).decode() == "Oh, my God! 🎉 1"
+
+
+def with_texts(texts: Sequence[str]) -> Rows:
+    return Rows(
+        utterances=[replace(utterance(turn), text=text) for turn, text in enumerate(texts)],
+        statuses=[Status.OK] * len(texts),
+        reasons=[""] * len(texts),
+    )
+
+
+def read_texts(path: Path) -> list[str]:
+    with FeatureStore(path) as store:
+        return [u.text for u in store.rows.utterances]
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [],
+        [""],
+        ["", "a", "", ""],
+        ["👩‍👩‍👧 ça", "\0", "ends in NUL\0\0", "\0\0begins so"],
+        ["two\nlines\r\n", "\ttab ", "\u2028", "\ufeffmark"],
+    ],
+)
+def test_words_come_back_as_they_were(tmp_path: Path, texts: list[str]) -> None:
+    table = with_texts(texts)
+    write_part(tmp_path / "part.h5", header(), table, vectors(table))
+    with new_store(tmp_path / "store.h5", header(), table) as writer:
+        writer.write_raw(0, vectors(table))
+    assert read_texts(tmp_path / "part.h5") == read_texts(tmp_path / "store.h5") == texts
+    with FeatureStore(tmp_path / "store.h5") as store:
+        assert store.rows.has_words is any(texts)
+
+
+def test_one_very_long_row_does_not_lengthen_the_others(tmp_path: Path) -> None:
+    texts = [f"line {row}" for row in range(1000)]
+    texts[500] = "so " * 1_000_000
+    table = with_texts(texts)
+    write_part(tmp_path / "part.h5", header(), table, vectors(table))
+    assert read_texts(tmp_path / "part.h5") == texts
+    assert (tmp_path / "part.h5").stat().st_size < 2 * len(texts[500])
+
+
+def test_words_that_have_no_utf8_are_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"words 'half \\ud83d' have no UTF-8 .*; correct them"):
+        write_part(tmp_path / "part.h5", header(), with_texts(["half \ud83d"]), np.ones((1, 3), np.float32))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_of_an_older_version_is_read_without_words_and_assets(tmp_path: Path) -> None:
+    path = tmp_path / "audio.h5"
+    write(path, rows())
+    with h5py.File(path, "a") as file:
+        del file["words"]
+        del file.attrs["assets"]
+    with FeatureStore(path) as store:
+        assert [u.text for u in store.rows.utterances] == ["", ""]
+        assert not store.rows.has_words
+        assert store.header.assets == {}
+        assert store.rows.reasons == rows().reasons
+
+
+@pytest.mark.parametrize("ends", [[36], [3, 30], [37, 36], [-1, 36], [2**40, 36], [15, 36]])
+def test_words_whose_ends_do_not_fit_the_rows_or_the_bytes_are_refused(
+    tmp_path: Path, ends: list[int]
+) -> None:
+    path = tmp_path / "audio.h5"
+    write(path, rows())
+    with h5py.File(path, "a") as file:
+        assert file["words/utf8"].shape == (36,)
+        del file["words/ends"]
+        file["words/ends"] = np.array(ends, dtype=np.int64)
+    with pytest.raises(StoreError, match="is not a feature store of this project"):
+        FeatureStore(path)
+
+
+def test_assets_are_read_back_and_leave_the_rest_of_the_header_as_it_is(tmp_path: Path) -> None:
+    assets = {"encoder": "FacebookAI/roberta-büse", "reducer": "audio.reducer.safetensors"}
+    write_part(tmp_path / "part.h5", replace(header(), assets=assets), rows(), vectors(rows()))
+    with FeatureStore(tmp_path / "part.h5") as store:
+        assert store.header == replace(header(), assets=assets)
 
 
 def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:

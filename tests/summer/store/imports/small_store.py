@@ -12,6 +12,7 @@ from summer.store import Header, Rows, new_store
 MELD_LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 IDS = ("train/dia0_utt0", "train/dia0_utt1", "dev/dia0_utt0", "test/dia0_utt0")
 LABELS = ("joy", "anger", "", "fear")
+WORDS = ("Hey!", "", "Oh, no 😢", "two\nlines")
 
 
 def write_small_store(path: Path, modality: Modality = Modality.TEXT) -> Path:
@@ -23,10 +24,10 @@ def write_small_store(path: Path, modality: Modality = Modality.TEXT) -> Path:
             dialogue="0",
             turn=int(name[-1]),
             speaker=("Ann", "Bob")[int(name[-1])],
-            text="",
+            text=text,
             label=label,
         )
-        for name, label in zip(IDS, LABELS, strict=True)
+        for name, label, text in zip(IDS, LABELS, WORDS, strict=True)
     ]
     rows = Rows(
         utterances=utterances,

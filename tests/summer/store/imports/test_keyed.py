@@ -17,7 +17,7 @@ from summer.store.imports.keyed import KeyedFile, store_beside
 from summer.store.imports.keyed_csv import read_keyed_csv
 from summer.store.imports.keyed_npz import read_keyed_npz
 from summer.store.imports.unpickle import ImportFileError
-from tests.summer.store.imports.small_store import IDS, write_small_store
+from tests.summer.store.imports.small_store import IDS, WORDS, write_small_store
 
 TEMPLATE = "{split}/dia{dialogue}_utt{utterance}"
 
@@ -71,6 +71,7 @@ def test_the_written_store_belongs_to_the_other_store_and_names_its_source(
     write_store(beside(like, read_keyed_csv(path)), tmp_path / "audio.h5")
     with FeatureStore(tmp_path / "audio.h5") as audio, FeatureStore(like) as text:
         assert audio.rows.utterances == text.rows.utterances
+        assert [u.text for u in audio.rows.utterances] == list(WORDS)
         assert audio.header.modality is Modality.AUDIO
         for name in ("corpus", "protocol", "labels", "corpus_digest", "complete"):
             assert getattr(audio.header, name) == getattr(text.header, name)

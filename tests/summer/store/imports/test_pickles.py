@@ -37,7 +37,7 @@ IDENTIFIERS = {d: list(range(count)) for d, count in LENGTHS.items()}
 SPEAKERS = {d: [[int(slot == t % 2) for slot in range(9)] for t in range(n)] for d, n in LENGTHS.items()}
 EMOTIONS = {0: [0, 1], 1: [2], 2: [3, 4, 5], 3: [4, 0]}
 SENTIMENTS = {d: [0] * count for d, count in LENGTHS.items()}
-SENTENCES = {d: ["..."] * count for d, count in LENGTHS.items()}
+SENTENCES = {d: [f"line {d}.{t}" for t in range(count)] for d, count in LENGTHS.items()}
 TEXT, AUDIO, VIDEO = vectors("text"), vectors("audio"), vectors("video")
 ROBERTA = [vectors("text", offset) for offset in (0, 10, 20, 30)]
 
@@ -127,6 +127,7 @@ def test_every_layout_gives_the_same_utterances_and_its_modalities(
         assert [u.label for u in utterances] == [
             *("neutral", "surprise", "fear", "sadness", "joy", "disgust", "joy", "neutral")
         ]
+        assert [u.text for u in utterances[:4]] == ["line 0.0", "line 0.1", "line 1.0", "line 2.0"]
         expected = [1 + d + t / 10 for d, count in LENGTHS.items() for t in range(count)]
         assert store.vectors.shape == (8, WIDTHS[modality])
         np.testing.assert_array_equal(store.vectors[:, -1], np.array(expected, dtype=np.float32))
@@ -157,11 +158,53 @@ def test_an_exported_pickle_comes_back_equal(tmp_path: Path) -> None:
         with FeatureStore(tmp_path / "back" / "store.h5") as back:
             np.testing.assert_array_equal(back.features(), features)
             assert back.rows.usable.tolist() == was.usable.tolist()
-            for name in ("id", "split", "dialogue", "label"):
+            for name in ("id", "split", "dialogue", "text", "label"):
                 assert [getattr(u, name) for u in back.rows.utterances] == [
                     getattr(u, name) for u in was.utterances
                 ]
     assert [u.id for u in stores[0].rows.utterances] == list(IDS)
+
+
+SENTENCES_OF_DIALOGUE_2 = [
+    (["a", "b", "c"], ["a", "b", "c"], 0),
+    (("a", np.str_("b"), "c"), ["a", "b", "c"], 0),
+    (np.array(["a", "b", "c"]), ["a", "b", "c"], 0),
+    (["half \ud83d", "\0", ""], ["half ?", "\0", ""], 0),
+    ([], ["", "", ""], 0),
+    (["a", "b"], ["", "", ""], 1),
+    ("abc", ["", "", ""], 1),
+    (None, ["", "", ""], 1),
+    (["a", None, "c"], ["", "", ""], 1),
+    ([["a"], ["b", "c"], ["d"]], ["", "", ""], 1),
+    (np.array("abc"), ["", "", ""], 1),
+]
+
+
+@pytest.mark.parametrize(("sentences", "words", "left_out"), SENTENCES_OF_DIALOGUE_2)
+def test_sentences_that_do_not_fit_are_left_out_and_counted_but_refuse_nothing(
+    sentences: object, words: list[str], left_out: int, tmp_path: Path
+) -> None:
+    content = mmgcn(sentences={**SENTENCES, 2: sentences})
+    store = imported(tmp_path, "mmgcn", content, dev_dialogues=("2",))["audio"]
+    write_store(store, tmp_path / "audio.h5")
+    with FeatureStore(tmp_path / "audio.h5") as back:
+        assert [u.text for u in back.rows.utterances[3:6]] == words
+        assert back.rows.utterances[0].text == "line 0.0"
+    note = "1 dialogues have sentences that are not one text per label: left out"
+    assert store.notes == ((note,) if left_out else ())
+
+
+@pytest.mark.parametrize("sentences", [None, {}, ["a"], {7: ["x"]}])
+def test_a_pickle_without_sentences_gives_stores_without_words(sentences: object, tmp_path: Path) -> None:
+    store = imported(tmp_path, "mmgcn", mmgcn(sentences=sentences), dev_dialogues=("2",))["text"]
+    assert not store.rows.has_words
+    assert store.notes == ()
+
+
+def test_sentences_change_neither_the_digest_nor_the_vectors(tmp_path: Path) -> None:
+    stores = imported(tmp_path, "mmgcn", mmgcn()), imported(tmp_path, "mmgcn", mmgcn(sentences=None))
+    assert len({each["text"].header.corpus_digest for each in stores}) == 1
+    np.testing.assert_array_equal(*(each["text"].vectors for each in stores))
 
 
 def test_stores_of_one_pickle_belong_together_and_other_splits_do_not(tmp_path: Path) -> None:
