@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from rich.console import Console
 
 from pipelines.console import INTERRUPTED, clean_stop
 from pipelines.recipe import load_recipe
+from pipelines.train.command import TrainingOrder
 from pipelines.train.display import (
     print_opening,
     print_run,
@@ -50,27 +51,6 @@ from summer.training.seed import (
 
 STAGES = ("teacher", "student", "all")
 PRECISIONS = ("no", "bf16", "fp16")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingOrder:
-    """The command line's options, as `summer-train --help` describes them."""
-
-    recipe: str
-    features: Path | None
-    stores: tuple[Path, ...]
-    out: Path
-    stage: str
-    modality: str | None
-    seeds: str
-    teacher: Path | None
-    select_on: str | None
-    overrides: tuple[str, ...]
-    device: str
-    precision: str
-    resume: bool
-    overwrite: bool
-    projection: bool
 
 
 def carry_out(order: TrainingOrder) -> int:
