@@ -115,7 +115,7 @@ def clean_stop(at_once: Callable[[], None]) -> Iterator[Callable[[], bool]]:
             at_once()
             raise KeyboardInterrupt
         asked.append(number)
-        sys.stderr.write("\nstopping: finishing what is under way (once more to stop at once)\n")
+        sys.stderr.write("\nstopping: finishing what is under way (interrupt once more to stop at once)\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -1,4 +1,4 @@
-"""`summer-data`: look at corpora and stores, and bring what there is. check, info, diff, export, import."""
+"""`summer-data`: look at corpora and stores, import and export features."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ app = typer.Typer(
     help="Look at raw corpora and feature stores; import and export features.",
 )
 
+ROOT = "folder of the raw corpus [default: data/<dataset>]"
+POLICY = "change one policy of the corpus, such as test_clips=plain of meld; may be repeated"
 EXPORT_FORMAT = "npz (one store) or pickle (the tuple that MMGCN loads)"
 IMPORT_FORMAT = "csv, npz or pickle [default: by the file's name]"
-MODALITY = "text, audio or video; of a pickle [default: all it has]"
+MODALITY = "text, audio or video [default: of a pickle all that it has]"
 LIKE = "csv, npz: a store of the same corpus, which says what utterances there are"
 OUT = "folder of the stores, or STORE.h5 [default: that of --like; of a pickle data/stores/<layout>-<corpus>]"
 ID_TEMPLATE = "csv: the id built of columns, such as '{split}/dia{dialogue}_utt{utterance}'"
-COLUMNS = "csv: of the vector [default: all numeric]"
+COLUMNS = "csv: columns of the vector [default: all numeric ones]"
 IGNORE_UNKNOWN = "leave out ids that --like does not have"
 LAYOUT = (
     "pickle: mmgcn, dialoguernn-iemocap, dialoguernn-meld, cosmic-iemocap, cosmic-meld, sdt, graphsmile, "
@@ -32,9 +34,9 @@ LAYOUT = (
 )
 CORPUS = "pickle: meld, iemocap, or any name with --labels [default: as the layout says]"
 LABELS = "pickle: names of the class indices [default: the corpus']"
-DEV_DIALOGUES = "pickle: file with the dialogues of train that are dev, one name a line"
+DEV_DIALOGUES = "pickle: file with the names of the dialogues of train that are dev, one per line"
 TEXT_LAYERS = (
-    "pickle: of several RoBERTa layers the mean, the first or all side by side (concat) [default: mean]"
+    "pickle: which of several RoBERTa layers: mean, first or concat (all side by side) [default: mean]"
 )
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="a store that summer-extract wrote")]
@@ -45,9 +47,9 @@ class CheckOrder:
     """Probe every file of a raw corpus; list known and new problems with remedies. Exit 1 if any is new."""
 
     dataset: Annotated[str, typer.Option(help="meld, iemocap, demo, or the path of a manifest.csv")]
-    root: Annotated[Path | None, typer.Option(help="folder of the raw corpus")] = None
-    overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help="a policy")] = ()
-    workers: Annotated[int | None, typer.Option(min=1, help="processes [default: one a core]")] = None
+    root: Annotated[Path | None, typer.Option(help=ROOT)] = None
+    overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=POLICY)] = ()
+    workers: Annotated[int | None, typer.Option(min=1, help="processes [default: one per core]")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,16 +72,18 @@ class DiffOrder:
 class ExportOrder:
     """Write stores as files that other code reads."""
 
-    stores: Annotated[tuple[Path, ...], typer.Argument(metavar="STORE...", help="one store a modality")]
+    stores: Annotated[tuple[Path, ...], typer.Argument(metavar="STORE...", help="one store per modality")]
     out: Annotated[Path, typer.Option(help="the file to write")]
     form: Annotated[str, typer.Option("--format", help=EXPORT_FORMAT)] = "npz"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOrder:
-    """Turn features that you have into stores: a CSV or npz keyed by utterance, or a pickle of the field."""
+    """Turn existing features into stores: CSV or npz keyed by utterance, or one of the field's pickles."""
 
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="csv, npz or pickle; multiemo: its folder")]
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="csv, npz or pickle; of layout multiemo its folder")
+    ]
     form: Annotated[str | None, typer.Option("--format", help=IMPORT_FORMAT)] = None
     modality: Annotated[str | None, typer.Option(help=MODALITY)] = None
     like: Annotated[Path | None, typer.Option(help=LIKE)] = None

@@ -24,10 +24,10 @@ MOST_REASONS = 5
 
 
 @contextmanager
-def probing_bar(console: Console) -> Iterator[Callable[[int, int], None]]:
+def probing_bar(console: Console, files: int) -> Iterator[Callable[[int, int], None]]:
     """A bar of the files probed so far, of all; nothing in a log file."""
     with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("probing", total=None)
+        task = bar.add_task("probing", total=files)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -60,7 +60,7 @@ def check(order: CheckOrder) -> int:
     policy = load_recipe(recipe_of_dataset(order.dataset), overrides).corpus
     corpus = open_corpus(order.dataset, order.root, policy)
     workers = order.workers or len(os.sched_getaffinity(0))
-    with probing_bar(console) as show:
+    with probing_bar(console, len(corpus.clips)) as show:
         found = check_corpus(corpus, order.root, workers=workers, on_progress=show)
     print_problems(console, corpus, found)
     return FINE if all(problem.known for problem in found) else NEW_PROBLEMS
@@ -102,7 +102,7 @@ def export(order: ExportOrder) -> int:
         raise ValueError(f"format {order.form!r} is not one of {', '.join(EXPORT_FORMS)}; correct --format")
     if order.form == "npz" and len(order.stores) != 1:
         raise ValueError(
-            f"a npz file takes one store, {len(order.stores)} were given; export them one by one, or with "
+            f"an npz file takes one store, {len(order.stores)} were given; export them one by one, or with "
             "--format pickle"
         )
     with ExitStack() as stack:
@@ -141,8 +141,8 @@ def _form(order: ImportOrder) -> str:
     form = "pickle" if form is None and order.file.is_dir() else form
     if form is None or form not in FORMS:
         raise ValueError(
-            f"format {form or order.file.suffix!r} is not one of {', '.join(FORMS)}; say which it is by "
-            "--format"
+            f"format {form or order.file.suffix!r} is not one of {', '.join(FORMS)}; say which it is "
+            "with --format"
         )
     return form
 
@@ -159,8 +159,9 @@ def _refuse_options_of_other_forms(order: ImportOrder, form: str) -> None:
 def _store_of_keyed_file(order: ImportOrder, form: str) -> ImportedStore:
     if order.modality is None or order.like is None:
         raise ValueError(
-            f"a {form} does not say its modality and its utterances; give --modality {'|'.join(Modality)} "
-            "and --like with a store of the same corpus, such as the text.h5 of summer-extract"
+            f"a {form} file does not say its modality and which utterances there are; give "
+            f"--modality {'|'.join(Modality)} and --like with a store of the same corpus, such as the "
+            "text.h5 of summer-extract"
         )
     modality = _modality(order.modality)
     if order.id_column and order.id_template:
@@ -219,7 +220,7 @@ def _dialogues(path: Path | None) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as UTF-8 text ({error}); correct --dev-dialogues") from error
     if not names:
-        raise ValueError(f"{path} names no dialogue; write one name a line, or leave out --dev-dialogues")
+        raise ValueError(f"{path} names no dialogue; write one name per line, or leave out --dev-dialogues")
     return names
 
 
@@ -227,7 +228,10 @@ def _target(order: ImportOrder, store: ImportedStore) -> Path:
     modality = store.header.modality
     if order.out is not None and order.out.suffix == ".h5":
         if order.modality is None:
-            raise ValueError(f"{order.out} is one file, a pickle may hold more; give a folder, or --modality")
+            raise ValueError(
+                f"{order.out} is one file, and a pickle may hold more than one modality; give a folder, or "
+                "choose one with --modality"
+            )
         return order.out
     return (order.out or _default_folder(order, store.header.corpus)) / f"{modality}.h5"
 

@@ -14,8 +14,8 @@ from summer.corpus import Split
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 RUN = "folder that summer-train --out has written"
-OTHER = "a second one: say whether it is better"
-STAGE = "teacher or student of two runs [default: student where both have it]"
+OTHER = "a second run: say whether it is better"
+STAGE = "what of two runs is compared, teacher or student [default: student where both have it]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,15 @@ MODALITY = "text, audio, video or all"
 ROOT = "folder of the raw corpus [default: data/<dataset>]"
 OUT = "folder of the stores: OUT/<corpus>/<modality>.h5"
 RECIPE = "meld, iemocap, demo, manifest, or the path of a .toml [default: the dataset's]"
-WORKERS = "worker processes [default: one a core; with CUDA one in four, at most 4]; 0: this process"
-BATCH = "most items of one inference batch [default: by memory]; halved when memory runs out"
+WORKERS = (
+    "worker processes [default: one per core; with CUDA one per four cores, at most 4]; 0: none, the "
+    "work is done in this process"
+)
+BATCH = "most items in one inference batch [default: by memory]; halved when memory runs out"
+SHARD = "do only share I of N, such as 3/16"
+OVERWRITE = "start anew instead of going on with what is there"
+STRICT = "exit with status 3 if a row fails that is not a known problem of the corpus"
+CROPS = "keep the aligned faces as PNG files in OUT/<corpus>/crops"
 OVERRIDE = "change one key of the recipe, such as video.face_choice=largest; may be repeated"
 
 
@@ -38,12 +45,12 @@ class ExtractionOrder:
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
     workers: Annotated[int | None, typer.Option(min=0, help=WORKERS)] = None
     batch_size: Annotated[int | None, typer.Option(min=1, help=BATCH)] = None
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="do the I-th of N shares")] = None
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help=SHARD)] = None
     limit: Annotated[int | None, typer.Option(min=1, help="only the first LIMIT utterances")] = None
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="do failed rows again")] = False
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="start anew")] = False
-    strict: Annotated[bool, typer.Option("--strict", help="exit 3 if a row fails unexpectedly")] = False
-    keep_crops: Annotated[bool, typer.Option("--keep-crops", help="keep the aligned faces as PNG")] = False
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="extract failed rows again")] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE)] = False
+    strict: Annotated[bool, typer.Option("--strict", help=STRICT)] = False
+    keep_crops: Annotated[bool, typer.Option("--keep-crops", help=CROPS)] = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; write nothing")] = False
 
 

@@ -105,9 +105,9 @@ def print_tuning_plan(console: Console, setting: Setting) -> None:
     """Say what a run of the tuned text encoder would do; its fingerprint is not known before."""
     rows = Counter(clip.utterance.split for clip in setting.corpus.clips)
     console.print(
-        f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances, the "
-        f"epoch chosen on {rows[Split.DEV]} of dev, unless that is done; then extract {rows.total()} "
-        f"utterances into {setting.folder / 'text.h5'}",
+        f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances "
+        f"and choose the epoch on {rows[Split.DEV]} dev utterances, unless that is done; then extract "
+        f"{rows.total()} utterances into {setting.folder / 'text.h5'}",
         highlight=False,
     )
 
@@ -124,12 +124,13 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
     if report.remarks:
         name, remark = report.remarks[0]
         console.print(
-            f"{len(report.remarks)} ok with a remark, the first {name}: {escape(remark)}", highlight=False
+            f"{len(report.remarks)} rows are ok with a remark; the first is {name}: {escape(remark)}",
+            highlight=False,
         )
     for error in report.errors:
         console.print(f"[red]error:[/red] {escape(error)}", highlight=False)
     if report.failed and not stopped:
-        console.print(f"mend what can be mended, then: {escape(_command('--retry-failed'))}", highlight=False)
+        console.print(f"mend what you can, then run: {escape(_command('--retry-failed'))}", highlight=False)
     if stopped:
         console.print("stopped; the same command goes on from there")
     elif job.shard:

@@ -139,7 +139,7 @@ def _modalities(name: str) -> list[Modality]:
     if name == "all":
         return list(Modality)
     if name not in [modality.value for modality in Modality]:
-        raise ValueError(f"modality {name!r} is not one of text, audio, video, all")
+        raise ValueError(f"modality {name!r} is not one of text, audio, video, all; correct --modality")
     return [Modality(name)]
 
 
@@ -158,5 +158,5 @@ def _shard(text: str | None) -> Shard | None:
         return None
     number, _, count = text.partition("/")
     if not (number.isdigit() and count.isdigit()):
-        raise ValueError(f"shard {text!r}: write I/N, such as 3/16")
+        raise ValueError(f"shard {text!r} is not a share of a whole; write I/N, such as 3/16")
     return Shard(int(number), int(count))

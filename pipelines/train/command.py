@@ -20,8 +20,10 @@ OUT = f"folder of the run [default: {RUN_OF_RECIPE}]"
 STAGE = "teacher, student (needs --teacher or a finished teacher in the run) or all"
 MODALITY = "the teacher's modality: text, audio or video [default: the recipe's]"
 SEEDS = "such as 0-4 or 0,3"
-SELECT = "split whose weighted F1 chooses the epoch: dev, or test to see what that habit does [default: dev]"
-TEACHER = "take the teachers of another run instead of training some; needs the same seeds"
+SELECT = (
+    "split whose weighted F1 chooses the epoch: dev, or test to see how much that flatters [default: dev]"
+)
+TEACHER = "take the teachers of another run, which needs the same seeds, instead of training some"
 OVERRIDE = "change one key of the recipe, such as student.learning_rate=1e-4; may be repeated"
 PROJECTION = "draw features before and after by t-SNE (the paper's figure 6)"
 
