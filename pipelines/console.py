@@ -1,17 +1,87 @@
-"""What every command line shares: the console, errors without a traceback, a clean stop."""
+"""What every command line shares: options declared once, errors without a traceback, a clean stop."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import MISSING, Field, fields
 from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 INTERRUPTED = 130
+OrderT = TypeVar("OrderT", bound="DataclassInstance")
+
+
+def add_command(
+    app: typer.Typer, order: type[OrderT], carry_out: Callable[[OrderT], int], name: str | None = None
+) -> None:
+    """Make a command of a dataclass, so that each option is written once.
+
+    Typer makes a command of a function: it reads the names, types and defaults of the parameters from the
+    signature, and the help text from the docstring. Here both come from `order` instead: a field is an
+    option, the class docstring is the help text. What was typed arrives as one `order`.
+
+    Args:
+        app: gets the command.
+        order: a dataclass whose fields are `Annotated[type, typer.Option(...)]` or `typer.Argument(...)`. A
+            field of type `tuple[X, ...]` may be given several times.
+        carry_out: does what the order says and returns the exit status. It should import its modules itself:
+            --help then need not load torch.
+        name: of the command, where an app has several.
+
+    Raises:
+        TypeError: a field is no option.
+    """
+    parameters = _parameters(order)
+
+    def command(**typed: Any) -> None:
+        with command_errors():
+            given = {key: tuple(value) if isinstance(value, list) else value for key, value in typed.items()}
+            raise typer.Exit(carry_out(order(**given)))
+
+    command.__doc__ = order.__doc__
+    command.__annotations__ = {one.name: one.annotation for one in parameters}
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect looks for
+    app.command(name)(command)
+
+
+def _parameters(order: type[DataclassInstance]) -> list[inspect.Parameter]:
+    hints = get_type_hints(order, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=_as_typer_reads_it(field.name, hints[field.name]),
+        )
+        for field in fields(order)
+    ]
+
+
+def _default(field: Field[Any]) -> Any:
+    if field.default is MISSING:
+        return inspect.Parameter.empty
+    return list(field.default) if isinstance(field.default, tuple) else field.default
+
+
+def _as_typer_reads_it(name: str, hint: Any) -> Any:
+    """Write `tuple[X, ...]` as `list[X]`, the form in which typer knows an option that may be repeated."""
+    if get_origin(hint) is not Annotated:
+        raise TypeError(f"field {name!r} is no option; declare it as Annotated[type, typer.Option(help=...)]")
+    kind, information = get_args(hint)
+    if get_origin(kind) is tuple:
+        element, _ = get_args(kind)
+        kind = list[element]  # type: ignore[valid-type]  # known only here
+    return Annotated[kind, information]
 
 
 @contextmanager
@@ -46,7 +116,7 @@ def clean_stop(at_once: Callable[[], None]) -> Iterator[Callable[[], bool]]:
             at_once()
             raise KeyboardInterrupt
         asked.append(number)
-        sys.stderr.write("\nstopping: finishing what is under way (once more to stop at once)\n")
+        sys.stderr.write("\nstopping: finishing what is under way (interrupt once more to stop at once)\n")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -78,7 +78,7 @@ class ReductionRecipe:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ReductionRecipes:
-    """One reduction a modality."""
+    """One reduction per modality."""
 
     text: ReductionRecipe = field(default_factory=ReductionRecipe)
     audio: ReductionRecipe = field(default_factory=ReductionRecipe)
@@ -237,7 +237,7 @@ def _apply(settings: dict[str, Any], override: str) -> None:
     for name in tables:
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            raise RecipeError(f"override {override!r}: {name!r} is a value, not a table of values")
+            raise RecipeError(f"override {override!r}: {name!r} is a value, not a table; end the key there")
     try:
         table[last] = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

@@ -80,3 +80,30 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
         f"import sys, {module}; sys.exit(any(name in sys.modules for name in ('torch', 'transformers')))"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("extract", "--help"),
+        ("train", "--help"),
+        ("evaluate", "--help"),
+        ("data", "--help"),
+        ("data", "check --help"),
+        ("data", "info --help"),
+        ("data", "diff --help"),
+        ("data", "export --help"),
+        ("data", "import --help"),
+    ],
+)
+def test_help_of_a_command_loads_neither_torch_nor_numpy(command: str, words: str) -> None:
+    program = (
+        f"import sys\nsys.argv = ['summer', *{words.split()}]\nfrom pipelines.{command}.command import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'numpy', 'h5py', 'av')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "--help" in done.stdout

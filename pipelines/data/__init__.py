@@ -1,0 +1,1 @@
+"""`summer-data`: look at corpora and stores; import and export features."""

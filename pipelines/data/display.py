@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -14,40 +12,35 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from extraction.corpora import Problem, check_corpus, open_corpus
-from pipelines.recipe import load_recipe, recipe_of_dataset
+from extraction.corpora import Corpus, Problem
 from summer.corpus import Status
 from summer.store import FeatureStore
-from summer.store.comparison import differences
-from summer.store.exports import export_npz, export_pickle
+from summer.store.comparison import Difference
+from summer.store.imports.imported import ImportedStore
 
-FINE, DIFFERENT = 0, 1
-MOST_DIFFERENCES = 40
+FINE = 0
 MOST_OF_A_KIND = 10
+MOST_REASONS = 5
 
 
-def report_check(dataset: str, root: Path | None, overrides: Sequence[str], workers: int | None) -> int:
-    """Print the problems of a raw corpus; 1 if any is new."""
-    console = Console(soft_wrap=True)
-    policy = load_recipe(recipe_of_dataset(dataset), [f"corpus.{override}" for override in overrides]).corpus
-    corpus = open_corpus(dataset, root, policy)
+@contextmanager
+def probing_bar(console: Console, files: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar of the files probed so far, of all; nothing in a log file."""
     with Progress(console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("probing", total=len(corpus.clips))
-        found = check_corpus(
-            corpus,
-            root,
-            workers=workers or len(os.sched_getaffinity(0)),
-            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+        task = bar.add_task("probing", total=files)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_problems(console: Console, corpus: Corpus, found: Sequence[Problem]) -> None:
+    """Print the problems of a raw corpus by kind, known ones first."""
     console.print(f"{corpus.name} ({corpus.protocol}): {len(corpus.clips)} utterances", highlight=False)
     for title, known in (("known", True), ("NEW", False)):
         problems = [problem for problem in found if problem.known is known]
         console.print(f"\n{title} problems: {len(problems)}", highlight=False)
-        _print_problems(console, problems)
-    return DIFFERENT if any(not problem.known for problem in found) else FINE
+        _print_kinds(console, problems)
 
 
-def _print_problems(console: Console, problems: Sequence[Problem]) -> None:
+def _print_kinds(console: Console, problems: Sequence[Problem]) -> None:
     for kind, count in Counter(problem.kind for problem in problems).most_common():
         members = [problem for problem in problems if problem.kind == kind]
         console.print(f"  {kind} ({count}): {members[0].remedy}", highlight=False, markup=False)
@@ -91,38 +84,54 @@ def report_info(path: Path, *, failed: bool) -> int:
     return FINE
 
 
-def report_diff(first: Path, second: Path) -> int:
-    """Print in what two stores differ; 1 if they do."""
-    console = Console(soft_wrap=True)
-    with FeatureStore(first) as one, FeatureStore(second) as other:
-        found = differences(one, other)
-        shown = list(islice(found, MOST_DIFFERENCES))
-        rest = sum(1 for _ in found)
+def print_differences(
+    console: Console, first: Path, second: Path, shown: Sequence[Difference], *, more: int
+) -> None:
+    """Print in what two stores differ, and how many differences more there are."""
     if not shown:
         console.print("the stores hold the same")
-        return FINE
+        return
     table = Table("what", str(first), str(second))
     for difference in shown:
         table.add_row(escape(difference.where), escape(difference.first), escape(difference.second))
     console.print(table)
-    if rest:
-        console.print(f"and {rest} more differences", highlight=False)
-    return DIFFERENT
+    if more:
+        console.print(f"and {more} more differences", highlight=False)
 
 
-def report_export(paths: Sequence[Path], out: Path, form: str) -> int:
-    """Export stores and say where to."""
-    if form not in ("npz", "pickle"):
-        raise ValueError(f"format {form!r} is not npz or pickle")
-    if form == "npz" and len(paths) != 1:
-        raise ValueError(
-            f"npz takes one store, {len(paths)} were given; export them one by one, or as pickle"
-        )
-    with ExitStack() as stack:
-        stores = [stack.enter_context(FeatureStore(path)) for path in paths]
-        if form == "npz":
-            export_npz(stores[0], out)
-        else:
-            export_pickle(stores, out)
-    Console(soft_wrap=True).print(f"wrote {out}", highlight=False)
-    return FINE
+def print_export(console: Console, out: Path) -> None:
+    """Say where the exported file is."""
+    console.print(f"wrote {out}", highlight=False, markup=False)
+
+
+def print_notes(console: Console, stores: Sequence[ImportedStore]) -> None:
+    """Print what the user should know of an import, each note once."""
+    for note in dict.fromkeys(note for store in stores for note in store.notes):
+        console.print(f"note: {note}", highlight=False, markup=False)
+
+
+def print_imported(console: Console, store: ImportedStore, target: Path) -> None:
+    """Print what a store made of an imported file holds, and why rows are missing."""
+    header, statuses = store.header, store.rows.statuses
+    counts = ", ".join(f"{count} {status}" for status, count in Counter(statuses).most_common())
+    splits = ", ".join(
+        f"{count} {split}" for split, count in Counter(u.split for u in store.rows.utterances).items()
+    )
+    console.print(
+        f"wrote {target}: {header.modality} of {header.corpus}, {header.dim} wide",
+        highlight=False,
+        markup=False,
+    )
+    console.print(f"  {len(store.rows)} rows ({splits}): {counts}", highlight=False, markup=False)
+    for reason, count in _commonest_reasons(statuses, store.rows.reasons):
+        console.print(f"    {count}: {reason}", highlight=False, markup=False)
+
+
+def print_next_step(console: Console, target: Path) -> None:
+    """Say how to look at an imported store."""
+    console.print(f"next: summer-data info {target} --failed", highlight=False, markup=False)
+
+
+def _commonest_reasons(statuses: Sequence[Status], reasons: Sequence[str]) -> list[tuple[str, int]]:
+    failed = [reason for status, reason in zip(statuses, reasons, strict=True) if status is not Status.OK]
+    return Counter(failed).most_common(MOST_REASONS)

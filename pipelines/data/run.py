@@ -1,17 +1,33 @@
-"""`summer-data import`: which file, which store, and what was made of it."""
+"""The commands of `summer-data`, carried out: one function per command, and what an import needs."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import cast, get_args
 
 from rich.console import Console
 
-from summer.corpus import Modality, Status
+from extraction.corpora import check_corpus, open_corpus
+from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, ImportOrder, InfoOrder
+from pipelines.data.display import (
+    print_differences,
+    print_export,
+    print_imported,
+    print_next_step,
+    print_notes,
+    print_problems,
+    probing_bar,
+    report_info,
+)
+from pipelines.recipe import load_recipe, recipe_of_dataset
+from summer.corpus import Modality
 from summer.store import FeatureStore
+from summer.store.comparison import differences
+from summer.store.exports import export_npz, export_pickle
 from summer.store.imports.imported import ImportedStore, write_store
 from summer.store.imports.keyed import store_beside
 from summer.store.imports.keyed_csv import read_keyed_csv
@@ -19,7 +35,9 @@ from summer.store.imports.keyed_npz import read_keyed_npz
 from summer.store.imports.layouts import LABELS_OF_CORPUS
 from summer.store.imports.pickles import PickleOptions, TextLayers, import_pickle
 
-FINE = 0
+FINE, NEW_PROBLEMS, DIFFERENT = 0, 1, 1
+MOST_DIFFERENCES = 40
+EXPORT_FORMS = ("npz", "pickle")
 FORMS: Mapping[str, frozenset[str]] = {  # which options belong to which format
     "csv": frozenset({"like", "id_column", "id_template", "columns", "ignore_unknown"}),
     "npz": frozenset({"like", "ignore_unknown"}),
@@ -28,29 +46,77 @@ FORMS: Mapping[str, frozenset[str]] = {  # which options belong to which format
 SUFFIXES = {".csv": "csv", ".npz": "npz", ".pkl": "pickle", ".pickle": "pickle"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportOrder:
-    """The command line, as typed; None where nothing was."""
+def check(order: CheckOrder) -> int:
+    """Probe every file of a raw corpus and print its problems.
 
-    file: Path
-    form: str | None = None
-    modality: str | None = None
-    like: Path | None = None
-    out: Path | None = None
-    id_column: str | None = None
-    id_template: str | None = None
-    columns: str | None = None
-    ignore_unknown: bool = False
-    layout: str | None = None
-    corpus: str | None = None
-    labels: str | None = None
-    dev_dialogues: Path | None = None
-    text_layers: str | None = None
-    overwrite: bool = False
+    Returns:
+        The exit status: 0 all problems are known, 1 some are new.
+
+    Raises:
+        ValueError: no such corpus or policy; a file of the corpus that cannot be read.
+    """
+    console = Console(soft_wrap=True)
+    overrides = [f"corpus.{override}" for override in order.overrides]
+    policy = load_recipe(recipe_of_dataset(order.dataset), overrides).corpus
+    corpus = open_corpus(order.dataset, order.root, policy)
+    workers = order.workers or len(os.sched_getaffinity(0))
+    with probing_bar(console, len(corpus.clips)) as show:
+        found = check_corpus(corpus, order.root, workers=workers, on_progress=show)
+    print_problems(console, corpus, found)
+    return FINE if all(problem.known for problem in found) else NEW_PROBLEMS
 
 
-def report_import(order: ImportOrder) -> int:
-    """Import, write and say what was made.
+def info(order: InfoOrder) -> int:
+    """Print what a store holds.
+
+    Raises:
+        ValueError: the file is no store.
+    """
+    return report_info(order.store, failed=order.failed)
+
+
+def diff(order: DiffOrder) -> int:
+    """Print in what two stores differ.
+
+    Returns:
+        The exit status: 0 they hold the same, 1 they differ.
+
+    Raises:
+        ValueError: one of the files is no store.
+    """
+    with FeatureStore(order.first) as first, FeatureStore(order.second) as second:
+        found = differences(first, second)
+        shown = list(islice(found, MOST_DIFFERENCES))
+        more = sum(1 for _ in found)
+    print_differences(Console(soft_wrap=True), order.first, order.second, shown, more=more)
+    return DIFFERENT if shown else FINE
+
+
+def export(order: ExportOrder) -> int:
+    """Export stores and say where to.
+
+    Raises:
+        ValueError: an unknown format; stores that cannot go into one file of that format.
+    """
+    if order.form not in EXPORT_FORMS:
+        raise ValueError(f"format {order.form!r} is not one of {', '.join(EXPORT_FORMS)}; correct --format")
+    if order.form == "npz" and len(order.stores) != 1:
+        raise ValueError(
+            f"an npz file takes one store, {len(order.stores)} were given; export them one by one, or with "
+            "--format pickle"
+        )
+    with ExitStack() as stack:
+        stores = [stack.enter_context(FeatureStore(path)) for path in order.stores]
+        if order.form == "npz":
+            export_npz(stores[0], order.out)
+        else:
+            export_pickle(stores, order.out)
+    print_export(Console(soft_wrap=True), order.out)
+    return FINE
+
+
+def import_features(order: ImportOrder) -> int:
+    """Turn a file of features into stores and say what was made.
 
     Raises:
         ValueError: an option that is missing, unknown or of another format; a store that is there already.
@@ -62,12 +128,11 @@ def report_import(order: ImportOrder) -> int:
     for target in targets:
         _refuse_to_replace(order, target)
     console = Console(soft_wrap=True)
-    for note in dict.fromkeys(note for store in stores for note in store.notes):
-        console.print(f"note: {note}", highlight=False, markup=False)
+    print_notes(console, stores)
     for store, target in zip(stores, targets, strict=True):
         write_store(store, target)
-        _print_store(console, store, target)
-    console.print(f"next: summer-data info {targets[0]} --failed", highlight=False, markup=False)
+        print_imported(console, store, target)
+    print_next_step(console, targets[0])
     return FINE
 
 
@@ -76,8 +141,8 @@ def _form(order: ImportOrder) -> str:
     form = "pickle" if form is None and order.file.is_dir() else form
     if form is None or form not in FORMS:
         raise ValueError(
-            f"format {form or order.file.suffix!r} is not one of {', '.join(FORMS)}; say which it is by "
-            "--format"
+            f"format {form or order.file.suffix!r} is not one of {', '.join(FORMS)}; say which it is "
+            "with --format"
         )
     return form
 
@@ -94,8 +159,9 @@ def _refuse_options_of_other_forms(order: ImportOrder, form: str) -> None:
 def _store_of_keyed_file(order: ImportOrder, form: str) -> ImportedStore:
     if order.modality is None or order.like is None:
         raise ValueError(
-            f"a {form} does not say its modality and its utterances; give --modality {'|'.join(Modality)} "
-            "and --like with a store of the same corpus, such as the text.h5 of summer-extract"
+            f"a {form} file does not say its modality and which utterances there are; give "
+            f"--modality {'|'.join(Modality)} and --like with a store of the same corpus, such as the "
+            "text.h5 of summer-extract"
         )
     modality = _modality(order.modality)
     if order.id_column and order.id_template:
@@ -154,7 +220,7 @@ def _dialogues(path: Path | None) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as UTF-8 text ({error}); correct --dev-dialogues") from error
     if not names:
-        raise ValueError(f"{path} names no dialogue; write one name a line, or leave out --dev-dialogues")
+        raise ValueError(f"{path} names no dialogue; write one name per line, or leave out --dev-dialogues")
     return names
 
 
@@ -162,7 +228,10 @@ def _target(order: ImportOrder, store: ImportedStore) -> Path:
     modality = store.header.modality
     if order.out is not None and order.out.suffix == ".h5":
         if order.modality is None:
-            raise ValueError(f"{order.out} is one file, a pickle may hold more; give a folder, or --modality")
+            raise ValueError(
+                f"{order.out} is one file, and a pickle may hold more than one modality; give a folder, or "
+                "choose one with --modality"
+            )
         return order.out
     return (order.out or _default_folder(order, store.header.corpus)) / f"{modality}.h5"
 
@@ -179,24 +248,3 @@ def _refuse_to_replace(order: ImportOrder, target: Path) -> None:
         raise ValueError(f"{target} is the store that --like names; give another --out or another --modality")
     if target.exists() and not order.overwrite:
         raise ValueError(f"{target} is there already; give another --out, or --overwrite to replace it")
-
-
-def _print_store(console: Console, store: ImportedStore, target: Path) -> None:
-    header, statuses = store.header, store.rows.statuses
-    counts = ", ".join(f"{count} {status}" for status, count in Counter(statuses).most_common())
-    splits = ", ".join(
-        f"{count} {split}" for split, count in Counter(u.split for u in store.rows.utterances).items()
-    )
-    console.print(
-        f"wrote {target}: {header.modality} of {header.corpus}, {header.dim} wide",
-        highlight=False,
-        markup=False,
-    )
-    console.print(f"  {len(store.rows)} rows ({splits}): {counts}", highlight=False, markup=False)
-    for reason, count in _commonest_reasons(statuses, store.rows.reasons):
-        console.print(f"    {count}: {reason}", highlight=False, markup=False)
-
-
-def _commonest_reasons(statuses: Sequence[Status], reasons: Sequence[str]) -> list[tuple[str, int]]:
-    failed = [reason for status, reason in zip(statuses, reasons, strict=True) if status is not Status.OK]
-    return Counter(failed).most_common(5)

@@ -1,0 +1,1 @@
+"""`summer-evaluate`: the scores of a run, or the comparison of two."""

@@ -1,0 +1,1 @@
+"""`summer-extract`: raw media to feature stores."""

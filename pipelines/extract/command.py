@@ -1,72 +1,66 @@
-"""`summer-extract`: raw media of a corpus to feature stores, one command a modality."""
+"""`summer-extract`: raw media of a corpus to feature stores, one store per modality."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.console import command_errors
+from pipelines.console import add_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 DATASET = "meld, iemocap, demo, or the path of a manifest.csv"
 MODALITY = "text, audio, video or all"
 ROOT = "folder of the raw corpus [default: data/<dataset>]"
+OUT = "folder of the stores: OUT/<corpus>/<modality>.h5"
 RECIPE = "meld, iemocap, demo, manifest, or the path of a .toml [default: the dataset's]"
-WORKERS = "worker processes [default: one a core; with CUDA one in four, at most 4]"
-BATCH = "most items of one inference batch [default: by memory]; halved when memory runs out"
+WORKERS = (
+    "worker processes [default: one per core; with CUDA one per four cores, at most 4]; 0: none, the "
+    "work is done in this process"
+)
+BATCH = "most items in one inference batch [default: by memory]; halved when memory runs out"
+SHARD = "do only share I of N, such as 3/16"
+OVERWRITE = "start anew instead of going on with what is there"
+STRICT = "exit with status 3 if a row fails that is not a known problem of the corpus"
+CROPS = "keep the aligned faces as PNG files in OUT/<corpus>/crops"
 OVERRIDE = "change one key of the recipe, such as video.face_choice=largest; may be repeated"
 
 
-@app.command()
-def extract(
-    dataset: Annotated[str, typer.Option(help=DATASET)],
-    modality: Annotated[str, typer.Option(help=MODALITY)] = "all",
-    root: Annotated[Path | None, typer.Option(help=ROOT)] = None,
-    out: Annotated[Path, typer.Option(help="folder of the stores: OUT/<corpus>/<modality>.h5")] = Path(
-        "data/stores"
-    ),
-    recipe: Annotated[str | None, typer.Option(help=RECIPE)] = None,
-    override: Annotated[list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    workers: Annotated[int | None, typer.Option(min=0, help=WORKERS + "; 0: this process")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=1, help=BATCH)] = None,
-    shard: Annotated[str | None, typer.Option(metavar="I/N", help="do the I-th of N shares")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="only the first LIMIT utterances")] = None,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="do failed rows again")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="start anew")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="exit 3 if a row fails unexpectedly")] = False,
-    keep_crops: Annotated[bool, typer.Option("--keep-crops", help="keep the aligned faces as PNG")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; write nothing")] = False,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractionOrder:
     """Extract features of a corpus: text (RoBERTa), audio (openSMILE ComParE), video (LFNet3D).
 
     Interrupted at any point, the same command goes on where it stopped; on a finished store it does nothing.
     """
-    with command_errors():
-        from pipelines.extract.run import Order, carry_out  # imports torch: not for --help
 
-        order = Order(
-            dataset=dataset,
-            modality=modality,
-            root=root,
-            out=out,
-            recipe=recipe,
-            overrides=tuple(override or ()),
-            device=device,
-            workers=workers,
-            batch_size=batch_size,
-            shard=shard,
-            limit=limit,
-            retry_failed=retry_failed,
-            overwrite=overwrite,
-            strict=strict,
-            keep_crops=keep_crops,
-            dry_run=dry_run,
-        )
-        raise typer.Exit(carry_out(order))
+    dataset: Annotated[str, typer.Option(help=DATASET)]
+    modality: Annotated[str, typer.Option(help=MODALITY)] = "all"
+    root: Annotated[Path | None, typer.Option(help=ROOT)] = None
+    out: Annotated[Path, typer.Option(help=OUT)] = Path("data/stores")
+    recipe: Annotated[str | None, typer.Option(help=RECIPE)] = None
+    overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
+    workers: Annotated[int | None, typer.Option(min=0, help=WORKERS)] = None
+    batch_size: Annotated[int | None, typer.Option(min=1, help=BATCH)] = None
+    shard: Annotated[str | None, typer.Option(metavar="I/N", help=SHARD)] = None
+    limit: Annotated[int | None, typer.Option(min=1, help="only the first LIMIT utterances")] = None
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="extract failed rows again")] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE)] = False
+    strict: Annotated[bool, typer.Option("--strict", help=STRICT)] = False
+    keep_crops: Annotated[bool, typer.Option("--keep-crops", help=CROPS)] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done; write nothing")] = False
+
+
+def _extract(order: ExtractionOrder) -> int:
+    from pipelines.extract.run import carry_out  # imports torch: not for --help
+
+    return carry_out(order)
+
+
+add_command(app, ExtractionOrder, _extract)
 
 
 def main() -> None:

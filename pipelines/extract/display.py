@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from extraction.corpora import Corpus
 from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks
 from extraction.run import Progress, Report
 from extraction.text import TuningProgress
@@ -22,12 +23,27 @@ from pipelines.extractors import Setting
 from summer.corpus import Split, Status
 
 MOST_LISTED = 20
+MOST_PROBLEMS = 5
 SECONDS_BETWEEN_LINES = 30.0
+
+
+def print_corpus(console: Console, corpus: Corpus) -> None:
+    """Say what the corpus holds, and the first of its problems that are not known yet."""
+    new = [problem for problem in corpus.problems if not problem.known]
+    console.print(
+        f"{corpus.name} ({corpus.protocol}): {len(corpus.clips)} utterances, "
+        f"{len(corpus.problems) - len(new)} known problems, {len(new)} new",
+        highlight=False,
+    )
+    for problem in new[:MOST_PROBLEMS]:
+        console.print(f"  {problem.where}: {problem.what}; {problem.remedy}", highlight=False, markup=False)
+    if len(new) > MOST_PROBLEMS:
+        console.print(f"  and {len(new) - MOST_PROBLEMS} more: summer-data check lists all", highlight=False)
 
 
 @contextmanager
 def progress_bar(console: Console, modality: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar with rate, time left and failures so far; in a log file a line every half minute."""
+    """A bar with rate, time left and failures so far; in a log file one line every half minute."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -56,7 +72,7 @@ def progress_bar(console: Console, modality: str) -> Iterator[Callable[[Progress
 
 
 def tuning_lines(console: Console) -> Callable[[TuningProgress], None]:
-    """Lines on the fine-tuning of the text encoder: one every half minute, and one an epoch."""
+    """Lines on the fine-tuning of the text encoder: one every half minute, and one per epoch."""
     last_line = [time.monotonic()]
     last_score: list[float | None] = [None]
 
@@ -89,9 +105,9 @@ def print_tuning_plan(console: Console, setting: Setting) -> None:
     """Say what a run of the tuned text encoder would do; its fingerprint is not known before."""
     rows = Counter(clip.utterance.split for clip in setting.corpus.clips)
     console.print(
-        f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances, the "
-        f"epoch chosen on {rows[Split.DEV]} of dev, unless that is done; then extract {rows.total()} "
-        f"utterances into {setting.folder / 'text.h5'}",
+        f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances "
+        f"and choose the epoch on {rows[Split.DEV]} dev utterances, unless that is done; then extract "
+        f"{rows.total()} utterances into {setting.folder / 'text.h5'}",
         highlight=False,
     )
 
@@ -108,12 +124,13 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
     if report.remarks:
         name, remark = report.remarks[0]
         console.print(
-            f"{len(report.remarks)} ok with a remark, the first {name}: {escape(remark)}", highlight=False
+            f"{len(report.remarks)} rows are ok with a remark; the first is {name}: {escape(remark)}",
+            highlight=False,
         )
     for error in report.errors:
         console.print(f"[red]error:[/red] {escape(error)}", highlight=False)
     if report.failed and not stopped:
-        console.print(f"mend what can be mended, then: {escape(_command('--retry-failed'))}", highlight=False)
+        console.print(f"mend what you can, then run: {escape(_command('--retry-failed'))}", highlight=False)
     if stopped:
         console.print("stopped; the same command goes on from there")
     elif job.shard:

@@ -1,4 +1,4 @@
-"""One `summer-extract` command, carried out: recipe, corpus, an extractor a modality, engine, report."""
+"""One `summer-extract` command, carried out: recipe, corpus, one extractor per modality, engine, report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
@@ -16,7 +15,10 @@ from extraction.engines import Engine, InProcess, LocalProcesses, stop_workers_a
 from extraction.plan import Job, Shard
 from extraction.run import Report, extract
 from pipelines.console import INTERRUPTED, clean_stop
+from pipelines.devices import device_named
+from pipelines.extract.command import ExtractionOrder
 from pipelines.extract.display import (
+    print_corpus,
     print_plan,
     print_report,
     print_tuning_plan,
@@ -31,28 +33,6 @@ from summer.store import Rows
 
 DONE, LEFT_UNDONE, UNEXPECTED_FAILURES = 0, 1, 3
 CORES_PER_CUDA_WORKER, MOST_CUDA_WORKERS = 4, 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """The command line's options, as `summer-extract --help` describes them."""
-
-    dataset: str
-    modality: str
-    root: Path | None
-    out: Path
-    recipe: str | None
-    overrides: tuple[str, ...]
-    device: str
-    workers: int | None
-    batch_size: int | None
-    shard: str | None
-    limit: int | None
-    retry_failed: bool
-    overwrite: bool
-    strict: bool
-    keep_crops: bool
-    dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +60,7 @@ class RecipeReduction:
         return reduced, {**reducer.description, **self.wanted}
 
 
-def carry_out(order: Order) -> int:
+def carry_out(order: ExtractionOrder) -> int:
     """Extract the modalities asked for, one after the other.
 
     Returns:
@@ -92,9 +72,9 @@ def carry_out(order: Order) -> int:
     console = Console(soft_wrap=True)
     modalities = _modalities(order.modality)
     recipe = load_recipe(order.recipe or recipe_of_dataset(order.dataset), order.overrides)
-    device = _device(order.device)
+    device = device_named(order.device)
     corpus = open_corpus(order.dataset, order.root, recipe.corpus)
-    _print_corpus(console, corpus)
+    print_corpus(console, corpus)
     worst = DONE
     for modality in modalities:
         setting = Setting(
@@ -113,7 +93,7 @@ def carry_out(order: Order) -> int:
     return worst
 
 
-def _one_modality(console: Console, order: Order, modality: Modality, setting: Setting) -> int:
+def _one_modality(console: Console, order: ExtractionOrder, modality: Modality, setting: Setting) -> int:
     engine, workers = _engine(order.workers, setting.device)
     if order.dry_run and modality is Modality.TEXT and setting.recipe.text.mode == "tuned":
         print_tuning_plan(console, setting)
@@ -154,18 +134,8 @@ def _modalities(name: str) -> list[Modality]:
     if name == "all":
         return list(Modality)
     if name not in [modality.value for modality in Modality]:
-        raise ValueError(f"modality {name!r} is not one of text, audio, video, all")
+        raise ValueError(f"modality {name!r} is not one of text, audio, video, all; correct --modality")
     return [Modality(name)]
-
-
-def _device(name: str) -> str:
-    present = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-    if name == "auto":
-        return present[min(1, len(present) - 1)]
-    wanted = "cuda:0" if name == "cuda" else name
-    if wanted not in present:
-        raise ValueError(f"device {name!r} is not here; torch sees {', '.join(present)}")
-    return wanted
 
 
 def _engine(workers: int | None, device: str) -> tuple[Engine, int]:
@@ -183,18 +153,5 @@ def _shard(text: str | None) -> Shard | None:
         return None
     number, _, count = text.partition("/")
     if not (number.isdigit() and count.isdigit()):
-        raise ValueError(f"shard {text!r}: write I/N, such as 3/16")
+        raise ValueError(f"shard {text!r} is not a share of a whole; write I/N, such as 3/16")
     return Shard(int(number), int(count))
-
-
-def _print_corpus(console: Console, corpus: Corpus) -> None:
-    new = [problem for problem in corpus.problems if not problem.known]
-    console.print(
-        f"{corpus.name} ({corpus.protocol}): {len(corpus.clips)} utterances, "
-        f"{len(corpus.problems) - len(new)} known problems, {len(new)} new",
-        highlight=False,
-    )
-    for problem in new[:5]:
-        console.print(f"  {problem.where}: {problem.what}; {problem.remedy}", highlight=False, markup=False)
-    if len(new) > 5:
-        console.print(f"  and {len(new) - 5} more: summer-data check lists all", highlight=False)

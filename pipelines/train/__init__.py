@@ -1,0 +1,1 @@
+"""`summer-train`: feature stores to a trained teacher and student."""

@@ -1,71 +1,70 @@
-"""`summer-train`: feature stores to a trained teacher and student, honestly measured."""
+"""`summer-train`: feature stores to trained models, honestly measured."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipelines.console import command_errors
+from pipelines.console import add_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
+RUN_OF_RECIPE = Path("runs/<recipe>")  # stands for no --out: the recipe's name takes its place
+
 RECIPE = "meld, meld-text-audio, iemocap, demo, or the path of a .toml"
 FEATURES = "folder of the stores [default: data/stores/<recipe>]"
-OUT = "folder of the run [default: runs/<recipe>]"
+OUT = f"folder of the run [default: {RUN_OF_RECIPE}]"
 STAGE = "teacher, student (needs --teacher or a finished teacher in the run) or all"
+MODEL = "what is trained: teacher, student, or a rival: mlp; may be repeated [default: teacher and student]"
 MODALITY = "the teacher's modality: text, audio or video [default: the recipe's]"
 SEEDS = "such as 0-4 or 0,3"
-SELECT = "split whose weighted F1 chooses the epoch: dev, or test to see what that habit does [default: dev]"
-TEACHER = "take the teachers of another run instead of training some; needs the same seeds"
+SELECT = (
+    "split whose weighted F1 chooses the epoch: dev, or test to see how much that flatters [default: dev]"
+)
+TEACHER = "take the teachers of another run, which needs the same seeds, instead of training some"
 OVERRIDE = "change one key of the recipe, such as student.learning_rate=1e-4; may be repeated"
 PROJECTION = "draw features before and after by t-SNE (the paper's figure 6)"
 
 
-@app.command()
-def train(
-    recipe: Annotated[str, typer.Option(help=RECIPE)],
-    features: Annotated[Path | None, typer.Option(help=FEATURES)] = None,
-    store: Annotated[list[Path] | None, typer.Option(help="one store; may be repeated")] = None,
-    out: Annotated[Path | None, typer.Option(help=OUT)] = None,
-    stage: Annotated[str, typer.Option(help=STAGE)] = "all",
-    modality: Annotated[str | None, typer.Option(help=MODALITY)] = None,
-    seeds: Annotated[str, typer.Option(help=SEEDS)] = "0",
-    teacher: Annotated[Path | None, typer.Option(metavar="RUN", help=TEACHER)] = None,
-    select_on: Annotated[str | None, typer.Option(help=SELECT)] = None,
-    override: Annotated[list[str] | None, typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto",
-    precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16")] = "no",
-    resume: Annotated[bool, typer.Option("--resume", help="go on with a stopped run; add seeds")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="start the run anew")] = False,
-    projection: Annotated[bool, typer.Option("--projection", help=PROJECTION)] = False,
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOrder:
     """Train the teacher, freeze it, train the student; measure both on dev and, once, on test.
 
-    Stopped at any point, the same command with --resume goes on and ends in the same numbers.
+    Stopped at any point, the same command with --resume continues and ends in the same numbers.
     """
-    with command_errors():
-        from pipelines.train.run import TrainingOrder, carry_out  # imports torch: not for --help
 
-        order = TrainingOrder(
-            recipe=recipe,
-            features=features,
-            stores=tuple(store or ()),
-            out=out or Path("runs") / Path(recipe).stem,
-            stage=stage,
-            modality=modality,
-            seeds=seeds,
-            teacher=teacher,
-            select_on=select_on,
-            overrides=tuple(override or ()),
-            device=device,
-            precision=precision,
-            resume=resume,
-            overwrite=overwrite,
-            projection=projection,
-        )
-        raise typer.Exit(carry_out(order))
+    recipe: Annotated[str, typer.Option(help=RECIPE)]
+    features: Annotated[Path | None, typer.Option(help=FEATURES)] = None
+    stores: Annotated[tuple[Path, ...], typer.Option("--store", help="one store; may be repeated")] = ()
+    out: Annotated[Path, typer.Option(help=OUT, show_default=False)] = RUN_OF_RECIPE
+    models: Annotated[tuple[str, ...], typer.Option("--model", help=MODEL)] = ()
+    stage: Annotated[str, typer.Option(help=STAGE)] = "all"
+    modality: Annotated[str | None, typer.Option(help=MODALITY)] = None
+    seeds: Annotated[str, typer.Option(help=SEEDS)] = "0"
+    teacher: Annotated[Path | None, typer.Option(metavar="RUN", help=TEACHER)] = None
+    select_on: Annotated[str | None, typer.Option(help=SELECT)] = None
+    overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
+    precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16")] = "no"
+    resume: Annotated[bool, typer.Option("--resume", help="continue a stopped run; add seeds or models")] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="start the run anew")] = False
+    projection: Annotated[bool, typer.Option("--projection", help=PROJECTION)] = False
+
+    def __post_init__(self) -> None:
+        if self.out == RUN_OF_RECIPE:
+            object.__setattr__(self, "out", Path("runs") / Path(self.recipe).stem)
+
+
+def _train(order: TrainingOrder) -> int:
+    from pipelines.train.run import carry_out  # imports torch: not for --help
+
+    return carry_out(order)
+
+
+add_command(app, TrainingOrder, _train)
 
 
 def main() -> None:

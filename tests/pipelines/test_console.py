@@ -1,13 +1,246 @@
-"""What every command line shares: what is said on the console."""
+"""Each option of each command is written once, in a dataclass, and what is typed arrives in it."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pipelines.console import add_command
+from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, ImportOrder, InfoOrder
+from pipelines.data.command import app as data_app
+from pipelines.evaluate.command import EvaluationOrder
+from pipelines.evaluate.command import app as evaluate_app
+from pipelines.extract.command import ExtractionOrder
+from pipelines.extract.command import app as extract_app
+from pipelines.train.command import TrainingOrder
+from pipelines.train.command import app as train_app
+from summer.corpus import Split
 
 from tests.places import REPOSITORY
 
-PROGRAM = """
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Case = tuple[
+    typer.Typer, str, str, "DataclassInstance"
+]  # the command, where it goes, what is typed, what arrives
+
+CASES: dict[str, Case] = {
+    "extract": (
+        extract_app,
+        "pipelines.extract.run.carry_out",
+        "--dataset demo --modality audio --root raw --out there --recipe meld -o a.b=1 -o c.d=2 --device cpu "
+        "--workers 0 --batch-size 3 --shard 1/2 --limit 4 --retry-failed --overwrite --strict --keep-crops "
+        "--dry-run",
+        ExtractionOrder(
+            dataset="demo",
+            modality="audio",
+            root=Path("raw"),
+            out=Path("there"),
+            recipe="meld",
+            overrides=("a.b=1", "c.d=2"),
+            device="cpu",
+            workers=0,
+            batch_size=3,
+            shard="1/2",
+            limit=4,
+            retry_failed=True,
+            overwrite=True,
+            strict=True,
+            keep_crops=True,
+            dry_run=True,
+        ),
+    ),
+    "train": (
+        train_app,
+        "pipelines.train.run.carry_out",
+        "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --modality audio "
+        "--seeds 0-4 --teacher other --select-on test -o a.b=1 -o c.d=2 --device cuda:1 --precision bf16 "
+        "--resume --overwrite --projection",
+        TrainingOrder(
+            recipe="demo",
+            features=Path("f"),
+            stores=(Path("a.h5"), Path("b.h5")),
+            out=Path("there"),
+            stage="student",
+            modality="audio",
+            seeds="0-4",
+            teacher=Path("other"),
+            select_on="test",
+            overrides=("a.b=1", "c.d=2"),
+            device="cuda:1",
+            precision="bf16",
+            resume=True,
+            overwrite=True,
+            projection=True,
+        ),
+    ),
+    "evaluate": (
+        evaluate_app,
+        "pipelines.evaluate.run.carry_out",
+        "a b --stage teacher --split dev",
+        EvaluationOrder(run=Path("a"), other=Path("b"), stage="teacher", split=Split.DEV),
+    ),
+    "data check": (
+        data_app,
+        "pipelines.data.run.check",
+        "check --dataset demo --root raw -o a=1 -o b=2 --workers 3",
+        CheckOrder(dataset="demo", root=Path("raw"), overrides=("a=1", "b=2"), workers=3),
+    ),
+    "data info": (
+        data_app,
+        "pipelines.data.run.info",
+        "info a.h5 --failed",
+        InfoOrder(store=Path("a.h5"), failed=True),
+    ),
+    "data diff": (
+        data_app,
+        "pipelines.data.run.diff",
+        "diff a.h5 b.h5",
+        DiffOrder(first=Path("a.h5"), second=Path("b.h5")),
+    ),
+    "data export": (
+        data_app,
+        "pipelines.data.run.export",
+        "export a.h5 b.h5 --out c.pkl --format pickle",
+        ExportOrder(stores=(Path("a.h5"), Path("b.h5")), out=Path("c.pkl"), form="pickle"),
+    ),
+    "data import": (
+        data_app,
+        "pipelines.data.run.import_features",
+        "import a.csv --format csv --modality audio --like b.h5 --out c --id-column name --id-template {name}"
+        " --columns x,y --ignore-unknown --layout mmgcn --corpus meld --labels p,q --dev-dialogues d.txt "
+        "--text-layers first --overwrite",
+        ImportOrder(
+            file=Path("a.csv"),
+            form="csv",
+            modality="audio",
+            like=Path("b.h5"),
+            out=Path("c"),
+            id_column="name",
+            id_template="{name}",
+            columns="x,y",
+            ignore_unknown=True,
+            layout="mmgcn",
+            corpus="meld",
+            labels="p,q",
+            dev_dialogues=Path("d.txt"),
+            text_layers="first",
+            overwrite=True,
+        ),
+    ),
+}
+
+
+NEEDED = {
+    "extract": "--dataset demo",
+    "train": "--recipe demo",
+    "evaluate": "a",
+    "data check": "check --dataset demo",
+    "data info": "info a.h5",
+    "data diff": "diff a.h5 b.h5",
+    "data export": "export a.h5 b.h5 --out c.pkl",
+    "data import": "import a.csv",
+}
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_each_option_of_each_command_arrives_in_its_order(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, target, words, expected = CASES[command]
+    unchanged = [one.name for one in fields(expected) if getattr(expected, one.name) == one.default]
+    assert not unchanged, "type every option with another value than its default"
+    arrived: list[object] = []
+
+    def carry_out(order: object) -> int:
+        arrived.append(order)
+        return 7
+
+    monkeypatch.setattr(target, carry_out)
+    result = CliRunner().invoke(app, words.split())
+    assert result.exit_code == 7, result.output
+    assert arrived == [expected]
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_what_is_not_typed_has_the_default_of_the_order(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app, target, _, full = CASES[command]
+    needed = {one.name: getattr(full, one.name) for one in fields(full) if one.default is MISSING}
+    arrived: list[object] = []
+
+    def carry_out(order: object) -> int:
+        arrived.append(order)
+        return 0
+
+    monkeypatch.setattr(target, carry_out)
+    result = CliRunner().invoke(app, NEEDED[command].split())
+    assert result.exit_code == 0, result.output
+    assert arrived == [type(full)(**needed)]
+
+
+def test_a_run_without_out_stands_in_the_folder_of_its_recipe() -> None:
+    assert TrainingOrder(recipe="configs/mine.toml").out == Path("runs/mine")
+    assert TrainingOrder(recipe="demo", out=Path()).out == Path()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Pour tea.
+
+    Hot.
+    """
+
+    names: Annotated[tuple[str, ...], typer.Argument(help="for whom")] = ()
+    cups: Annotated[tuple[int, ...], typer.Option("--cup", help="how full")] = (1, 2)
+
+
+def test_the_class_is_the_help_and_a_repeated_option_a_tuple() -> None:
+    app, arrived = typer.Typer(rich_markup_mode=None), []
+
+    def pour(order: Order) -> int:
+        arrived.append(order)
+        return 0
+
+    add_command(app, Order, pour)
+    shown = CliRunner().invoke(app, ["--help"]).output
+    assert "  Pour tea.\n\n  Hot.\n" in shown
+    assert "how full" in shown
+    assert CliRunner().invoke(app, []).exit_code == 0
+    assert CliRunner().invoke(app, ["ann", "bob", "--cup", "3"]).exit_code == 0
+    assert arrived == [Order(), Order(names=("ann", "bob"), cups=(3,))]
+
+
+def test_a_mistake_that_the_user_can_mend_is_one_line() -> None:
+    app = typer.Typer(rich_markup_mode=None)
+
+    def pour(_: Order) -> int:
+        raise ValueError("no tea; buy some")
+
+    add_command(app, Order, pour)
+    result = CliRunner().invoke(app, [])
+    assert (result.exit_code, result.output) == (2, "error: no tea; buy some\n")
+
+
+def test_a_field_that_is_no_option_is_refused_by_name() -> None:
+    @dataclass
+    class Bare:
+        cups: int
+
+    with pytest.raises(TypeError, match="field 'cups' is no option; declare it as Annotated"):
+        add_command(typer.Typer(), Bare, lambda _: 0)
+
+
+LOGGING_PROGRAM = """
 import logging
 from pipelines.console import command_errors
 with command_errors():
@@ -19,7 +252,7 @@ with command_errors():
 
 
 def test_progress_of_our_packages_and_warnings_of_all_reach_the_console() -> None:
-    command = [sys.executable, "-c", PROGRAM]
+    command = [sys.executable, "-c", LOGGING_PROGRAM]
     finished = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
     assert finished.stdout == ""
     assert finished.stderr.splitlines() == [

@@ -89,7 +89,7 @@ def test_an_npz_goes_to_the_named_file(like: Path, tmp_path: Path) -> None:
         assert store.rows.usable.tolist() == [True, False, False, False]
 
 
-def test_a_pickle_becomes_a_store_a_modality(exported: Path, tmp_path: Path) -> None:
+def test_a_pickle_becomes_one_store_per_modality(exported: Path, tmp_path: Path) -> None:
     out = tmp_path / "imported"
     result = typed(exported, "--layout", "mmgcn", "--corpus", "meld", "--out", out)
     assert result.exit_code == 0, result.output
@@ -127,7 +127,10 @@ def test_dev_is_named_by_a_file_and_its_absence_is_said(exported: Path, tmp_path
         (["{csv}", "--format", "pickle", "--layout", "cosmic-meld"], "empty, truncated or not a pickle"),
         (["{csv}", "--format", "npz", "--modality", "audio", "--like", "{like}"], "cannot be read as npz"),
         (["{like}", "--modality", "audio"], "format '.h5' is not one of"),
-        (["{pkl}", "--layout", "mmgcn", "--corpus", "meld", "--out", "x.h5"], "a pickle may hold more"),
+        (
+            ["{pkl}", "--layout", "mmgcn", "--corpus", "meld", "--out", "x.h5"],
+            "a pickle may hold more than one modality",
+        ),
         (
             ["{pkl}", "--layout", "mmgcn", "--corpus", "meld", "--like", "{like}"],
             "--like belongs to csv and npz",
