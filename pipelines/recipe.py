@@ -89,8 +89,8 @@ class ReductionRecipes:
 class Recipe:
     """All settings of an extraction and of a training.
 
-    A rival of SUMMER's models has its options under [baselines.<name>], and how it is trained under [<name>], as
-    the teacher has it under [teacher].
+    A rival of SUMMER's models has its options under [baselines.<name>], and how it is trained under
+    [<name>], as the teacher has it under [teacher].
 
     Args:
         corpus: the corpus' policies, checked by its reader.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from rich.console import Console
 
 from pipelines.evaluate.command import EvaluationOrder
@@ -26,9 +24,10 @@ def carry_out(order: EvaluationOrder) -> int:
     """
     console = Console(soft_wrap=True)
     if order.other is not None:
-        runs = [read_run(order.run), read_run(order.other)]
-        _refuse_unlike(*runs)
-        print_comparison(console, *runs, _chosen_model(runs, order.model, order.split), order.split)
+        first, second = read_run(order.run), read_run(order.other)
+        _refuse_unlike(first, second)
+        model = order.model or _common_model(first, second, order.split)
+        print_comparison(console, first, second, model, order.split)
         return FINE
     if order.model is not None:
         raise ValueError(
@@ -50,18 +49,16 @@ def _refuse_unlike(first: Run, second: Run) -> None:
         )
 
 
-def _chosen_model(runs: Sequence[Run], model: str | None, split: Split) -> str:
-    """The one asked for; else the student, else the last that both have."""
+def _common_model(first: Run, second: Run, split: Split) -> str:
+    """The student where both runs have it, else the last that both have."""
     common = [
-        name
-        for name in runs[0].models
-        if all(seeds_of(run.predictions, name, split) for run in runs)
+        model
+        for model in first.models
+        if all(seeds_of(run.predictions, model, split) for run in (first, second))
     ]
-    if model is not None:
-        return model
     if not common:
         raise ValueError(
-            f"{runs[0].path} has {', '.join(runs[0].models)} and {runs[1].path} {', '.join(runs[1].models)}: no "
-            f"model of both with predictions of {split}; choose another --split"
+            f"{first.path} has {', '.join(first.models)}, {second.path} {', '.join(second.models)}: no model "
+            f"of both with predictions of {split}; choose another --split"
         )
     return "student" if "student" in common else common[-1]

@@ -49,7 +49,9 @@ class TrainingOrder:
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
     precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16")] = "no"
-    resume: Annotated[bool, typer.Option("--resume", help="continue a stopped run; add seeds or models")] = False
+    resume: Annotated[bool, typer.Option("--resume", help="continue a stopped run; add seeds or models")] = (
+        False
+    )
     overwrite: Annotated[bool, typer.Option("--overwrite", help="start the run anew")] = False
     projection: Annotated[bool, typer.Option("--projection", help=PROJECTION)] = False
 

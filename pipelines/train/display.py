@@ -60,9 +60,7 @@ def training_display(
             if model not in writers:
                 writers[model] = SummaryWriter(str(logs / f"seed{seed}-{model}"))
             _log(writers[model], record)
-            scores[model] = (
-                f"loss {record.losses['total']:.3f}, {record.selected_on} w-F1 {record.w_f1:.3f}"
-            )
+            scores[model] = f"loss {record.losses['total']:.3f}, {record.selected_on} w-F1 {record.w_f1:.3f}"
             if not console.is_terminal:
                 console.print(f"seed {seed} {model}, epoch {record.epoch}: {scores[model]}", highlight=False)
 

@@ -1,4 +1,4 @@
-"""One `summer-train` command, carried out: what was typed becomes an experiment, and is shown while it runs."""
+"""One `summer-train` command, carried out: what was typed becomes an experiment, shown while it runs."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ class EmotionModel:
             raise RunError(
                 f"{len(vectors)} rows of {modality} for {len(utterances)} utterances; give one each"
             )
-        usable = np.isfinite(vectors).all(axis=1) & vectors.any(axis=1)
+        usable = np.asarray(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1), dtype=bool)
         cleaned = np.where(usable[:, None], vectors, np.float32(0)).astype(np.float32)
         if kind == "reduced":
             return ModalityFeatures(vectors=cleaned, usable=usable, fingerprint="given")

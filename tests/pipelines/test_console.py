@@ -22,7 +22,6 @@ from pipelines.extract.command import app as extract_app
 from pipelines.train.command import TrainingOrder
 from pipelines.train.command import app as train_app
 from summer.corpus import Split
-
 from tests.places import REPOSITORY
 
 if TYPE_CHECKING:
