@@ -1,1 +1,1 @@
-"""Raw media to feature stores: text, audio and video of each utterance, one vector a modality."""
+"""Raw media to feature stores: text, audio and video of each utterance, one vector per modality."""

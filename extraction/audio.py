@@ -61,7 +61,7 @@ class ComParE:
         self.fingerprint = fingerprint_of(self.settings)
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
-        """One outcome a clip, in order; one without sound, silent or unreadable has a status and a reason."""
+        """One outcome per clip, in order; without sound, silent or unreadable: a status and a reason."""
         return [_outcome(clip) for clip in clips]
 
 

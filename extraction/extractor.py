@@ -109,7 +109,7 @@ class Extractor(Protocol):
     block_rows: int
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
-        """One outcome a clip, in order. A bad clip is an outcome with a status, never an exception."""
+        """One outcome per clip, in order. A bad clip is an outcome with a status, never an exception."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Corpora: what was said, by whom, with which label, and where its sound and picture are.
 
-One reader a corpus; what is known of each as it really is stands in a TOML file beside its reader.
+One reader per corpus; what is known of each as it really is stands in a TOML file beside its reader.
 """
 
 from extraction.corpora.check import check_corpus

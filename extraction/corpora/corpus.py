@@ -48,7 +48,7 @@ class Corpus:
         protocol: the policies that change rows, labels or clips.
         clips: in corpus order.
         problems: seen while reading; no media was opened.
-        media_names: the media as the annotations name them, one a clip, where they do so; part of the digest.
+        media_names: the media as the annotations name them, one per clip, if they do; part of the digest.
         quirks: what the corpus' TOML lists, for the check.
         digest: sha256 over ids, order, texts, labels, speakers, turns, times and media names.
 

@@ -1,4 +1,4 @@
-"""A folder of own clips, listed in a manifest: a CSV file with one row an utterance.
+"""A folder of own clips, listed in a manifest: a CSV file with one row per utterance.
 
     id,split,dialogue,turn,speaker,text,label,media[,start_seconds,end_seconds]
 

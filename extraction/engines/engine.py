@@ -23,7 +23,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockResult:
-    """Outcomes of a block, one a clip; or the error that the program, not the clip, is to blame for."""
+    """Outcomes of a block, one per clip; or the error that the program, not the clip, is to blame for."""
 
     block: Block
     outcomes: Sequence[Outcome] = ()

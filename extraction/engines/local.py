@@ -23,7 +23,7 @@ from extraction.extractor import Clip, Extractor, Outcome
 from summer.corpus import Status
 
 MOST_DEATHS = 3  # of the first clips of a run, before the engine rather than the clips is blamed
-BLOCKS_WAITING = 1  # beside one a worker, so that none is idle for long; more would delay a stop
+BLOCKS_WAITING = 1  # beside one per worker, so that none is idle for long; more would delay a stop
 PROGRAM_ERRORS = (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 
 

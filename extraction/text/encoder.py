@@ -3,7 +3,7 @@
 Paper: sections 3.3 and 4.3. dim is the encoder's width: 768 for roberta-base, 1024 for roberta-large. The
 vector is the last layer's state of the start token, or its mean over the utterance's own words.
 
-On CPU one worker process a core, with one thread each, is faster than one process with all cores: the
+On CPU one worker process per core, with one thread each, is faster than one process with all cores: the
 matrices of one utterance are too small to share (docs/performance.md).
 """
 
@@ -100,7 +100,7 @@ class RobertaText:
         self.assets: Mapping[str, str] = {"encoder": weights.name or weights.path.name}
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
-        """One outcome a clip, in order; an utterance without words is missing.
+        """One outcome per clip, in order; an utterance without words is missing.
 
         Raises:
             DeviceMemoryError: not even one input fits the device.
@@ -137,7 +137,7 @@ class RobertaText:
 def summary(
     states: Float[Tensor, "row token dim"], own: Bool[Tensor, "row token"], vector: str
 ) -> Float[Tensor, "row dim"]:
-    """One vector a row: the start token's state, or the mean over the utterance's own words."""
+    """One vector per row: the start token's state, or the mean over the utterance's own words."""
     if vector == "start":
         return states[:, 0]
     weight = own.unsqueeze(-1).to(states.dtype)

@@ -124,7 +124,7 @@ def read_wordlist(folder: Path, speakers: str) -> Wordlist:
 
 @lru_cache(maxsize=1)
 def read_encoder(folder: Path, sha256: str, speakers: str, device: str) -> PreTrainedModel:
-    """The encoder of a folder in evaluation mode, float32, on the device; loaded once a process.
+    """The encoder of a folder in evaluation mode, float32, on the device; loaded once per process.
 
     Args:
         sha256: of the folder; another one at the same place is another encoder.

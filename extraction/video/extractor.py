@@ -99,7 +99,7 @@ class LFNet3D:
         self.assets: Mapping[str, str] = {"backbone": weights.name or self.backbone}
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
-        """One outcome a clip, in order; a clip without a face or that cannot be read has a status.
+        """One outcome per clip, in order; a clip without a face or that cannot be read has a status.
 
         Raises:
             DeviceMemoryError: not even one picture fits the device.

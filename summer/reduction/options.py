@@ -13,7 +13,7 @@ class DialogueRnnOptions:
         hidden_dim: width of the first layer and of each of DialogueRNN's states.
         dropout: share dropped of layers and states in training, in [0, 1).
         learning_rate, weight_decay: of Adam.
-        batch_dialogues: dialogues a step.
+        batch_dialogues: dialogues per step.
         most_epochs: where training ends at the latest.
         patience_epochs: epochs without a better dev w-F1 after which training ends.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,7 +55,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (folder / "audio.h5").read_bytes()
 
 
-def test_a_run_writes_one_row_an_utterance_in_corpus_order(tmp_path: Path) -> None:
+def test_a_run_writes_one_row_per_utterance_in_corpus_order(tmp_path: Path) -> None:
     report = run(tmp_path)
     with FeatureStore(tmp_path / "audio.h5") as store:
         assert [u.id for u in store.rows.utterances] == [c.utterance.id for c in corpus_of(TEXTS).clips]
@@ -259,25 +261,34 @@ from tests.extraction import test_run
 if __name__ == "__main__":
     print("ready", flush=True)
     engine = LocalProcesses(workers=2, threads=1) if sys.argv[2] == "processes" else InProcess()
-    test_run.run(Path(sys.argv[1]), engine, extractor=FakeExtractor(seconds=0.01))
+    test_run.run(Path(sys.argv[1]), engine, extractor=FakeExtractor(seconds=float(sys.argv[3])))
 """
+MARK = "KILLED_RUN"  # environment variable by which workers are found: their command lines name no folder
 
 
-def kill_at(seconds: float, arguments: Sequence[str]) -> None:
+@contextmanager
+def killed_in_the_end(folder: Path, engine: str, *, clip_seconds: float) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, which is killed without warning when the block ends."""
     process = subprocess.Popen(
-        [sys.executable, "-c", KILLED_RUN, *arguments], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", KILLED_RUN, str(folder), engine, str(clip_seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {MARK: str(folder)},
     )
     with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(seconds)
-        process.send_signal(signal.SIGKILL)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_run_killed_at_random_moments_ends_in_the_same_bytes(tmp_path: Path, undisturbed: bytes) -> None:
     dice = random.Random(7)
     for _ in range(20):
-        kill_at(dice.uniform(0.0, 0.3), [str(tmp_path), "in process"])
+        with killed_in_the_end(tmp_path, "in process", clip_seconds=0.01):
+            time.sleep(dice.uniform(0.0, 0.3))
     run(tmp_path, extractor=FakeExtractor(seconds=0.01))
     assert (tmp_path / "audio.h5").read_bytes() == undisturbed
     assert {path.name for path in tmp_path.iterdir()} <= {
@@ -288,24 +299,38 @@ def test_a_run_killed_at_random_moments_ends_in_the_same_bytes(tmp_path: Path, u
 
 
 def test_workers_end_with_a_killed_main_process(tmp_path: Path) -> None:
-    marker = f"--marker-{random.getrandbits(40):x}"
-    arguments = [str(tmp_path), "processes", marker]
-    kill_at(1.0, arguments)
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        listing = [
-            entry.read_bytes()
-            for entry in Path("/proc").glob("[0-9]*/environ")
-            if str(tmp_path).encode() in _bytes_of(entry.parent / "cmdline")
-        ]
-        if not listing:
-            return
-        time.sleep(0.1)
-    pytest.fail("worker processes outlived the killed main process")
+    with killed_in_the_end(tmp_path, "processes", clip_seconds=0.25) as process:
+        assert comes_true(lambda: any((tmp_path / "audio.parts").glob("*.h5")), within_seconds=60)
+        assert len(marked_processes(tmp_path)) > 1
+    assert process.returncode == -signal.SIGKILL
+    try:
+        assert comes_true(lambda: not marked_processes(tmp_path), within_seconds=10)
+    finally:
+        for number in marked_processes(tmp_path):
+            os.kill(number, signal.SIGKILL)
+
+
+def comes_true(condition: Callable[[], bool], *, within_seconds: float) -> bool:
+    deadline = time.monotonic() + within_seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def marked_processes(folder: Path) -> list[int]:
+    """Numbers of the processes that were started for a folder, by whatever process in between."""
+    mark = f"{MARK}={folder}".encode()
+    return [
+        int(entry.parent.name)
+        for entry in Path("/proc").glob("[0-9]*/environ")
+        if mark in _bytes_of(entry).split(b"\0")
+    ]
 
 
 def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
-    except OSError:  # the process ended meanwhile
+    except OSError:  # the process ended meanwhile, or belongs to somebody else
         return b""

@@ -1,13 +1,13 @@
 """The two text formats of IEMOCAP: evaluations (labels and times) and transcriptions (words).
 
-An evaluation file holds blocks; the first line is tab separated, then a line an evaluator:
+An evaluation file holds blocks; the first line is tab separated, then one line per evaluator:
 
     [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
     C-E2:	Neutral;	()
     C-F1:	Neutral; Sadness;	()          the speaker's own rating
     A-E3:	val 3; act 2; dom  2;	()
 
-A transcription is a line a turn; lines without one ("M: [LAUGHTER]") and unrated turns (XX) occur:
+A transcription has one line per turn; lines without one ("M: [LAUGHTER]") and unrated turns (XX) occur:
 
     Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
     Ses01F_impro01_MXX0 [011.0000-012.0000]: Okay.

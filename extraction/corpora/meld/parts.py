@@ -1,7 +1,7 @@
 """One split of a corpus of MELD's shape: its table, its utterances, its files.
 
-Annotations are `<split>_sent_emo.csv`, wherever they lie under the root; clips are `dia<D>_utt<U>.mp4` in a
-folder a split. Nothing is opened but the tables.
+Annotations are `<split>_sent_emo.csv`, wherever they lie under the root; clips are `dia<D>_utt<U>.mp4` in one
+folder per split. Nothing is opened but the tables.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MELD: dialogues of the series Friends, one mp4 an utterance. Also reads the demo, which has the same shape.
+"""MELD: dialogues of the series Friends, one mp4 per utterance. Also reads the demo, of the same shape.
 
 Poria et al. 2019. Numbering restarts in each split, so ids carry it: `train/dia0_utt0`.
 

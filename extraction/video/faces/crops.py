@@ -1,4 +1,4 @@
-"""Aligned crops kept as PNG, one folder an utterance, to look at with one's own eyes."""
+"""Aligned crops kept as PNG, one folder per utterance, to look at with one's own eyes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From a clip to its faces: decode, detect and align some keyframes at a time, and let the pictures go.
 
 Paper: appendix A.1. Only 160 x 160 crops are kept, so that a clip of any length and resolution takes little
-memory: 77 kB a face and keyframe.
+memory: 77 kB per face and keyframe.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Tracks: the faces of a clip, linked over its keyframes, one track a person.
+"""Tracks: the faces of a clip, linked over its keyframes, one track per person.
 
 Paper: appendix A.1 aligns "the face" of an utterance and does not say which; a track is what can be chosen.
 
@@ -59,7 +59,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One person's face, in order of time, at most once a keyframe."""
+    """One person's face, in order of time, at most once per keyframe."""
 
     sightings: tuple[Sighting, ...]
 

@@ -1,4 +1,4 @@
-"""The networks of the video extractor, loaded once a process.
+"""The networks of the video extractor, loaded once per process.
 
 Paper: appendix A.1. `inception_resnet_v1` is the inflated face recogniser, `r3d_18` torchvision's action
 recogniser. Only the former can tell people apart; with the latter tracks are linked by overlap alone.

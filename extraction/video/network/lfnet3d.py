@@ -79,7 +79,7 @@ class InflatedInceptionResnet(nn.Module):
         self.embedding = nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_EMBEDDING))
 
     def forward(self, crops: Float[Tensor, "batch frame 3 160 160"]) -> Float[Tensor, "batch 1792"]:
-        """One vector a clip, of any number of frames.
+        """One vector per clip, of any number of frames.
 
         Args:
             crops: aligned faces in RGB, standardised to (value - 127.5) / 128.
@@ -115,7 +115,7 @@ class KineticsResnet(nn.Module):
         self.network = network.eval()
 
     def forward(self, crops: Float[Tensor, "batch frame 3 160 160"]) -> Float[Tensor, "batch 512"]:
-        """One vector a clip, of any number of frames.
+        """One vector per clip, of any number of frames.
 
         Args:
             crops: aligned faces in RGB, standardised to (value - 127.5) / 128.

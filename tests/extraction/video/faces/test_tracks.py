@@ -66,7 +66,7 @@ def test_after_a_cut_the_same_place_may_be_another_person() -> None:
     ]
 
 
-def test_shots_and_reverse_shots_become_one_track_a_person() -> None:
+def test_shots_and_reverse_shots_become_one_track_per_person() -> None:
     keyframes = [[seen(k, "red" if k % 2 else "green", x=100)] for k in range(6)]
     tracks = link(keyframes, frozenset(range(1, 6)), by_colour)
     assert persons(tracks) == [
