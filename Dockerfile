@@ -21,6 +21,8 @@ COPY summer summer
 COPY extraction extraction
 COPY pipelines pipelines
 COPY tests tests
+COPY examples examples
+COPY docs docs
 COPY data/demo data/demo
 RUN make install && python -c "from extraction import weights; weights.vggface2()"
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from summer.training.seed import ModelSettings, Settings
 
 STRICT = ConfigDict(extra="forbid")
+GATHERED = "trainings"  # a field, but no table: it holds the tables that are named as rivals are
 
 
 class RecipeError(ValueError):
@@ -168,6 +169,8 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     settings = _read_toml(name)
     for override in overrides:
         _apply(settings, override)
+    if GATHERED in settings:
+        raise RecipeError(f"recipe {name}: unknown key {GATHERED!r}; [<model>] says how a model is trained")
     settings = _with_trainings_of_rivals(settings)
     _refuse_unknown_keys(settings, Recipe, name)
     try:
@@ -188,7 +191,7 @@ def _with_trainings_of_rivals(settings: dict[str, Any]) -> dict[str, Any]:
 
     trainings = {name: settings[name] for name in others if name in BASELINES}
     kept = {name: value for name, value in settings.items() if name not in trainings}
-    return {**kept, "trainings": trainings} if trainings else kept
+    return {**kept, GATHERED: trainings} if trainings else kept
 
 
 def _checked(kind: type[Any], values: Mapping[str, Any], table: str) -> Any:

@@ -67,6 +67,7 @@ class Outlook:
     drawn: Mapping[str, Mapping[str, Measure]] = field(default_factory=dict)
 
 
+@runtime_checkable
 class TruthLoss(Protocol):
     """Mean loss of logits against the truth; it is handed to the model, so that all are judged alike.
 
@@ -76,7 +77,9 @@ class TruthLoss(Protocol):
     """
 
     epsilon: float
-    class_weights: Tensor | None
+
+    @property
+    def class_weights(self) -> Float[Tensor, " cls"] | None: ...
 
     def __call__(
         self,

@@ -24,7 +24,7 @@ class ModelOptions:
     Args:
         width: of the model, a multiple of 2 and of `heads`.
         layers: of the teacher, and levels of the student's fusion.
-        experts: BiGRUs of a modality.
+        experts: BiGRUs per modality.
         encoder_skip: whether features also reach U_e past DialogueRNN.
         longest_dialogue: utterances of the longest dialogue that the model can read.
         speakers: who is told apart, see `summer.conversations.speakers`.
@@ -69,7 +69,7 @@ class TrainingOptions:
     """How a stage is trained: Adam, linear warm-up and decay, early stopping.
 
     Args:
-        batch_dialogues: dialogues a step.
+        batch_dialogues: dialogues per step.
         warmup_share: of all steps, over which the learning rate rises from 0.
         patience_epochs: epochs without a better score after which training ends.
         class_weights: how much more a rare class counts: not, by the root of its rarity, or by its rarity.

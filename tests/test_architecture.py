@@ -10,18 +10,45 @@ from pathlib import Path
 
 import pytest
 
+import summer.store
 from tests.places import REPOSITORY
 
 OURS = ("summer", "extraction", "pipelines", "tests")
+SHARED = {"summer.corpus", "summer.durable", "summer.metrics"}  # words, files and scores of both halves
+READING = {"summer.corpus", "summer.options", "summer.conversations"}
 ALLOWED = {
-    "summer": {"summer"},
-    "extraction": {"extraction", "summer.corpus", "summer.store", "summer.durable", "summer.metrics"},
     "pipelines": {"pipelines", "extraction", "summer"},
+    "extraction": {"extraction", "summer.store", *SHARED},
+    "summer.corpus": set(),
+    "summer.durable": set(),
+    "summer.metrics": {"summer.corpus"},
+    "summer.options": {"summer.corpus"},
+    "summer.store": {"summer.store", "summer.corpus", "summer.durable"},
+    "summer.conversations": {"summer.store", *READING},
+    "summer.layers": {"summer.layers"},
+    "summer.reduction": {"summer.reduction", "summer.layers", *READING, *SHARED},
+    "summer.classifier": READING,
+    "summer.model": {"summer.model", "summer.layers", "summer.classifier", *READING},
+    "summer.baselines": {"summer.baselines", "summer.layers", "summer.classifier", *READING},
+    "summer.evaluation": {"summer.evaluation", *SHARED},
+    "summer.report": {"summer.report", "summer.evaluation", *SHARED},
+    "summer.training": {
+        "summer.training",
+        "summer.model",
+        "summer.baselines",
+        "summer.classifier",
+        "summer.evaluation",
+        *READING,
+        *SHARED,
+    },
+    "summer.runs": {"summer"},
 }
 
 
 def sources(package: str) -> list[Path]:
-    found = sorted((REPOSITORY / package).rglob("*.py"))
+    """The files of a package, or of a module."""
+    place = REPOSITORY / package.replace(".", "/")
+    found = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
     assert found, f"package {package} has no sources"
     return found
 
@@ -49,6 +76,39 @@ def test_imports_follow_the_arrows(package: str) -> None:
         if name.partition(".")[0] in OURS and not is_allowed(name, package)
     ]
     assert not against
+
+
+def test_every_part_of_summer_has_its_arrows() -> None:
+    parts = {
+        f"summer.{path.stem}"
+        for path in (REPOSITORY / "summer").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").is_file()
+    }
+    assert parts - {"summer.__init__"} == {name for name in ALLOWED if name.startswith("summer.")}
+
+
+def test_extraction_takes_the_public_names_of_the_store_and_no_others() -> None:
+    taken = {
+        name for path in sources("extraction") for name in imported(path) if name.startswith("summer.store")
+    }
+    assert taken
+    assert taken <= {f"summer.store.{name}" for name in summer.store.__all__}
+
+
+def test_the_public_names_are_loaded_when_asked_for() -> None:
+    program = """
+import sys, summer
+heavy = ("torch", "h5py", "numpy", "sklearn", "matplotlib")
+assert not any(name in sys.modules for name in heavy), [name for name in heavy if name in sys.modules]
+assert set(summer.__all__) == set(summer._HOMES) <= set(dir(summer))
+for name in summer.__all__:
+    assert getattr(summer, name).__name__ == name
+try:
+    summer.nothing
+except AttributeError as error:
+    assert "nothing" in str(error)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=True)
 
 
 @pytest.mark.parametrize("package", ["summer", "extraction"])

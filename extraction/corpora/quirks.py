@@ -1,6 +1,6 @@
 """What is known of a corpus as it really is, read from its versioned TOML.
 
-The shipped files are `extraction/corpora/<corpus>.toml`. Copy one, correct it, and give it with the policy
+The shipped files are `extraction/corpora/<corpus>/<corpus>.toml`. Copy one, correct it, and give it with the policy
 `quirks=PATH`: it is read instead of the shipped one. An unknown key or a value of the wrong kind is an error.
 """
 

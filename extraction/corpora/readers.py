@@ -1,9 +1,11 @@
-"""Which reader reads which corpus, and the policies that each knows."""
+"""Which reader reads which corpus, and the policies that each knows: one line of READERS per corpus."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from extraction.corpora.corpus import Corpus, CorpusError
@@ -14,11 +16,26 @@ from extraction.corpora.meld.parts import MeldQuirks
 from extraction.corpora.meld.reader import TEST_CLIPS, read_meld
 from extraction.corpora.quirks import Quirks, load_quirks
 
-# Allowed values of each policy, the default first.
-POLICIES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "meld": {"test_clips": TEST_CLIPS},
-    "demo": {"test_clips": TEST_CLIPS},
-    "iemocap": {"protocol": PROTOCOLS},
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a corpus is read.
+
+    Args:
+        read: called with the corpus' folder, its `quirks`, and a keyword argument for each policy.
+        quirks: the dataclass that the corpus' TOML must fit; <corpus>.toml lies beside its module.
+        policies: the allowed values of each policy, the default first.
+    """
+
+    read: Callable[..., Corpus]
+    quirks: type[Quirks]
+    policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+READERS: Mapping[str, Reader] = {
+    "meld": Reader(partial(read_meld, name="meld"), MeldQuirks, {"test_clips": TEST_CLIPS}),
+    "demo": Reader(partial(read_meld, name="demo"), MeldQuirks, {"test_clips": TEST_CLIPS}),
+    "iemocap": Reader(read_iemocap, IemocapQuirks, {"protocol": PROTOCOLS}),
 }
 QUIRKS = "quirks"  # of every corpus but a manifest: the path of a list to read instead of the shipped one
 
@@ -40,37 +57,27 @@ def open_corpus(dataset: str, root: Path | None, policy: Mapping[str, str]) -> C
         CorpusError: an unknown corpus, no such root, annotations that cannot be read.
         ValueError: an unknown policy or value of one.
     """
-    if dataset not in POLICIES:
+    if dataset not in READERS:
         return _open_manifest(dataset, root, policy)
+    reader = READERS[dataset]
     chosen = _chosen(dataset, policy)
     folder = _root(dataset, root)
-    if dataset == "iemocap":
-        return read_iemocap(
-            folder,
-            quirks=load_quirks(IemocapQuirks, dataset, policy.get(QUIRKS)),
-            protocol=chosen["protocol"],
-        )
-    return read_meld(
-        folder,
-        name=dataset,
-        quirks=load_quirks(MeldQuirks, dataset, policy.get(QUIRKS)),
-        test_clips=chosen["test_clips"],
-    )
+    return reader.read(folder, quirks=load_quirks(reader.quirks, dataset, policy.get(QUIRKS)), **chosen)
 
 
 def media_folder(dataset: str, root: Path | None) -> Path:
     """The folder that the files of a corpus are named relative to."""
     if root is not None:
         return root
-    return Path("data") / dataset if dataset in POLICIES else Path(dataset).parent
+    return Path("data") / dataset if dataset in READERS else Path(dataset).parent
 
 
 def _open_manifest(dataset: str, root: Path | None, policy: Mapping[str, str]) -> Corpus:
     path = Path(dataset)
     if path.suffix.lower() != ".csv":
-        near = difflib.get_close_matches(dataset, POLICIES, n=1)
+        near = difflib.get_close_matches(dataset, READERS, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "give one of these, or the path of a manifest.csv"
-        raise CorpusError(f"dataset {dataset!r} is not one of {', '.join(POLICIES)}; {hint}")
+        raise CorpusError(f"dataset {dataset!r} is not one of {', '.join(READERS)}; {hint}")
     if policy:
         raise CorpusError(
             f"policy {next(iter(policy))!r}: a manifest has no policies, its rows say all; leave it out"
@@ -81,7 +88,7 @@ def _open_manifest(dataset: str, root: Path | None, policy: Mapping[str, str]) -
 
 
 def _chosen(dataset: str, policy: Mapping[str, str]) -> dict[str, str]:
-    allowed = POLICIES[dataset]
+    allowed = READERS[dataset].policies
     for key, value in policy.items():
         if key == QUIRKS:
             continue

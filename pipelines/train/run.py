@@ -17,7 +17,7 @@ from summer.corpus import Modality
 from summer.runs.experiment import Experiment, run_experiment
 from summer.runs.folder import RunError
 from summer.training.history import Stopped
-from summer.training.models import STUDENT, TEACHER
+from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.seed import Settings
 
 STAGES = (TEACHER, STUDENT, "all")
@@ -97,6 +97,8 @@ def _models(order: TrainingOrder) -> list[str]:
         return [TEACHER] if order.stage == TEACHER else [TEACHER, STUDENT]
     if order.stage != "all":
         raise RunError(f"--stage {order.stage} and --model say what is trained in two ways; give one")
+    for model in order.models:
+        kind_of(model)  # an unknown one is refused by its name, before an option of it would be
     return list(dict.fromkeys(order.models))
 
 

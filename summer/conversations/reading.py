@@ -50,7 +50,7 @@ class Conversations:
     """A corpus, ready to be dealt out in batches.
 
     Args:
-        utterances: one a row, in corpus order.
+        utterances: one per row, in corpus order.
         features: by modality, in the order text, audio, video.
     """
 

@@ -26,7 +26,7 @@ class SpeakerIdentities:
 
     Args:
         rule: how speakers are told apart.
-        slots: how many places in a dialogue are, with `slots`.
+        slots: with `slots`, how many speakers of a dialogue are told apart.
         names: who is known by name, with `names`; in the order of their rows.
     """
 
@@ -38,7 +38,7 @@ class SpeakerIdentities:
         return 1 + (self.slots if self.rule == "slots" else len(self.names))
 
     def of_dialogue(self, dialogue: Dialogue) -> list[int]:
-        """One row an utterance."""
+        """The row of each utterance's speaker."""
         if self.rule == "names":
             known = {name: row for row, name in enumerate(self.names, start=1)}
             return [known.get(utterance.speaker, SOMEONE_ELSE) for utterance in dialogue.utterances]

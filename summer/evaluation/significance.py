@@ -60,7 +60,7 @@ def dialogue_bootstrap(
     """The 95 % interval of the mean over seeds of w-F1, by dialogues drawn with replacement.
 
     Args:
-        predictions: one a seed, of the same utterances.
+        predictions: one per seed, of the same utterances.
         seed: of the draws; the same seed gives the same interval.
 
     Raises:

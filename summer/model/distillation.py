@@ -147,8 +147,13 @@ class SmoothedTruthLoss(nn.Module):
     def __init__(self, *, epsilon: float, class_weights: Float[Tensor, " cls"] | None) -> None:
         super().__init__()
         self.epsilon = epsilon
-        self.class_weights: Tensor | None
-        self.register_buffer("class_weights", class_weights, persistent=False)
+        self._weights: Tensor | None
+        self.register_buffer("_weights", class_weights, persistent=False)
+
+    @property
+    def class_weights(self) -> Float[Tensor, " cls"] | None:
+        """How much an utterance of each class counts; a property, because Protocols do not see buffers."""
+        return self._weights
 
     def forward(
         self,

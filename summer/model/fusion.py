@@ -51,7 +51,7 @@ class Guidance:
     """What the teacher shows the student's attention.
 
     Args:
-        scores: one (batch, head, seq, seq) a layer, s_tr of equation 7.
+        scores: one (batch, head, seq, seq) per layer, s_tr of equation 7.
         usable: (batch, seq) where the teacher's modality has a vector.
     """
 

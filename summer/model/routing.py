@@ -54,7 +54,7 @@ class SparseDynamicMixture(nn.Module):
 
     Args:
         experts: BiGRUs of equal widths.
-        gate: U_e to one logit an expert.
+        gate: U_e to one logit per expert.
         rule: which experts an utterance keeps.
     """
 

@@ -177,7 +177,14 @@ def accelerators(device: str, precision: str) -> Callable[[], Accelerator]:
 
 
 def _with_earlier(experiment: Experiment) -> Experiment:
-    """Models in the order given, what they need before them; on resuming also those of the run so far."""
+    """Models in the order given, what they need before them; on resuming also those of the run so far.
+
+    Raises:
+        RunError: no model.
+        UnknownModelError: no model has that name.
+    """
+    if not experiment.models:
+        raise RunError("no model is named; name at least one, such as teacher")
     earlier = read_record(experiment.out) if experiment.resume else {}
     needed = [name for model in experiment.models for name in (kind_of(model).needs, model) if name]
     return replace(
@@ -188,9 +195,12 @@ def _with_earlier(experiment: Experiment) -> Experiment:
 
 
 def _one_seed(experiment: Experiment, material: Material, place: Workplace) -> None:
-    """Train what is not finished; look at dev and, once, at test."""
+    """Train what is not finished; look at dev and, once, at test. What is predicted already, stays."""
     path = place.folder / "predictions.csv"
-    if path.is_file() and set(experiment.models) <= {one.model for one in read_predictions(path)[0]}:
+    predicted: dict[str, list[Predictions]] = {}
+    for one in read_predictions(path)[0] if path.is_file() else ():
+        predicted.setdefault(one.model, []).append(one)
+    if predicted.keys() >= set(experiment.models):
         return
     trained: dict[str, TrainedModel] = {}
     for name in experiment.models:
@@ -203,7 +213,9 @@ def _one_seed(experiment: Experiment, material: Material, place: Workplace) -> N
             needed=None if needed is None else trained[needed],
         )
     predictions = [
-        one for model in trained.values() for one in _predicted(experiment, material, place, model)
+        one
+        for name, model in trained.items()
+        for one in predicted.get(name) or _predicted(experiment, material, place, model)
     ]
     if place.accelerator().is_main_process:
         write_predictions(path, predictions, material.conversations.labels)
@@ -277,7 +289,13 @@ def _record(experiment: Experiment, material: Material) -> dict[str, Any]:
         "teacher_run": None if experiment.teacher_run is None else str(experiment.teacher_run),
         "precision": experiment.precision,
         **experiment.notes,
-        "settings": settings.to_json(),
+        "settings": _with_rivals(settings, experiment.models).to_json(),
         "stores": conversations.fingerprints,
         **origin_of_program(),
     }
+
+
+def _with_rivals(settings: Settings, models: Sequence[str]) -> Settings:
+    """The same, in which also those rivals stand that have their kind's defaults."""
+    trained = {name: settings.of(name) for name in models if name not in (TEACHER, STUDENT)}
+    return replace(settings, rivals={**settings.rivals, **trained})

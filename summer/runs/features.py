@@ -83,7 +83,7 @@ def keep_features(out: Path, stores: Sequence[Path]) -> None:
             fingerprint=header.fingerprint,
             settings=header.settings,
             reduction=header.reduction,
-            assets={role: _kept(path, name, folder) for role, name in header.assets.items()},
+            assets={role: _kept(path, name, folder, header.modality) for role, name in header.assets.items()},
         )
     record = {modality: asdict(origin) for modality, origin in kept.items()}
     write_aside(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False).encode())
@@ -101,7 +101,7 @@ def read_features(out: Path) -> dict[Modality, FeatureOrigin]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return {Modality(modality): _origin_of(entry) for modality, entry in record.items()}
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(
             f"{path} cannot be read ({error}); run summer-train --resume with the stores at hand, after "
             "deleting it"
@@ -142,16 +142,17 @@ def _origin_of(entry: Mapping[str, Any]) -> FeatureOrigin:
     return FeatureOrigin(**{**entry, "assets": assets})
 
 
-def _kept(store: Path, name: str, folder: Path) -> Asset:
+def _kept(store: Path, name: str, folder: Path, modality: Modality) -> Asset:
     """An asset beside the store copied where it is small; one that is not there keeps its name only."""
-    source = store.parent / name
-    if not source.exists():
-        return Asset(name=name)
+    # as it is named: a link into a cache of models leads to a file without its name
+    source = Path(os.path.normpath(store.parent.absolute() / name))
+    if not source.exists() or source in store.absolute().parents:
+        return Asset(name=name)  # "" or ".." would be the folder that the stores are in
     if sum(file.stat().st_size for file in _files(source)) > LARGEST_COPY_BYTES:
         return Asset(name=name, path=str(source.resolve()), sha256=content_sha256(source))
-    target = folder / source.name
+    target = folder / modality.value / source.name  # stores of two folders may call theirs the same
     _copy(source, target)
-    return Asset(name=name, path=target.name, sha256=content_sha256(target))
+    return Asset(name=name, path=target.relative_to(folder).as_posix(), sha256=content_sha256(target))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,9 @@ def read_record(out: Path) -> Mapping[str, Any]:
     """What run.json says, {} where there is no run; a run of before 0.2.0 names its models by its stage."""
     path = out / RECORD
     record = dict(_recorded(path)) if path.is_file() else {}
-    if record and "models" not in record:
+    if "settings" not in record:
+        return {}
+    if "models" not in record:
         record["models"] = ["teacher"] if record.get("stage") == "teacher" else ["teacher", "student"]
     return record
 
@@ -104,13 +106,22 @@ def _is_left_of_a_kill(entry: Path) -> bool:
 
 
 def _check_same(path: Path, record: Mapping[str, Any]) -> None:
-    ours, theirs = dict(_flat(record)), dict(_flat(_recorded(path)))
+    earlier = read_record(path.parent)
+    ours, theirs = dict(_flat(record)), dict(_flat(earlier))
     for key in sorted(ours.keys() | theirs.keys()):
+        if _is_of_an_added_rival(key, earlier["models"]):
+            continue
         if key.partition(".")[0] in MUST_AGREE and ours.get(key) != theirs.get(key):
             raise RunError(
                 f"{path.parent} was begun with {key} = {theirs.get(key)!r}, this command has "
                 f"{ours.get(key)!r}; give the same to --resume, or another --out"
             )
+
+
+def _is_of_an_added_rival(key: str, models: Sequence[str]) -> bool:
+    """Tell whether a setting is of a rival that the run did not have so far, and so binds nothing."""
+    names = key.split(".")
+    return names[:2] == ["settings", "rivals"] and len(names) > 2 and names[2] not in models
 
 
 def _flat(entries: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -149,8 +149,11 @@ class EmotionModel:
         Raises:
             RunError: a width that the model does not read, or none of its modalities.
         """
-        made = {m: self._given(m, vectors, utterances, kind) for m, vectors in features.items()}
-        known = {m: one for m, one in made.items() if m in self.modalities}
+        known = {
+            m: self._given(m, vectors, utterances, kind)
+            for m, vectors in features.items()
+            if m in self.modalities
+        }
         predictions = self._predicted(self._conversations(tuple(utterances), known))
         row_of = {
             name: row for one in predictions for name, row in zip(one.ids, one.probabilities, strict=True)
@@ -169,11 +172,15 @@ class EmotionModel:
                 for name in header.settings.keys() | (kept.settings.keys() if kept else set())
                 if kept is None or header.settings.get(name) != kept.settings.get(name)
             )
+            remedy = f"extract them with the settings in {self._run / 'features' / 'features.json'}"
+            if kept is None:
+                differing, remedy = (
+                    [],
+                    "give the store that it was trained on: the run does not say how it was made",
+                )
             raise RunError(
                 f"{path} has {modality} features of another extractor than {self._run} was trained on "
-                "(other: "
-                f"{', '.join(differing) or 'fingerprint'}); extract them with the settings in "
-                f"{self._run / 'features' / 'features.json'}"
+                f"(other: {', '.join(differing) or 'fingerprint'}); {remedy}"
             )
         vectors, usable = store.features("raw"), store.rows.usable
         return self._reduced(modality, vectors, usable, store.rows.utterances)
@@ -202,14 +209,19 @@ class EmotionModel:
         usable: NDArray[np.bool_],
         utterances: Sequence[Utterance],
     ) -> ModalityFeatures:
-        kept = self._features.get(modality)
-        if kept is not None and kept.reduction:
-            path = asset_path(self._run, kept, "reducer")
-            if path is None:
+        """Raw vectors as the model reads them: reduced where those that it was trained on were."""
+        if "+" in self.origin.fingerprints.get(modality, ""):
+            kept = self._features.get(modality)
+            path = None if kept is None else asset_path(self._run, kept, "reducer")
+            if kept is None or path is None:
                 raise RunError(
                     f"{self._run} has no reducer of {modality}, which its features went through; give "
-                    "reduced "
-                    "features, or train again with stores of this version"
+                    "reduced features, or train again with stores of this version"
+                )
+            if vectors.shape[1] != kept.dim:
+                raise RunError(
+                    f"raw {modality} features are {vectors.shape[1]} wide, the reducer of {self._run} reads "
+                    f"{kept.dim}; give those of the same extractor"
                 )
             vectors = load_reducer(path).apply(
                 RawRows(features=vectors, usable=usable, utterances=utterances)
@@ -230,8 +242,7 @@ class EmotionModel:
             if one.dim != dims[modality]:
                 raise RunError(
                     f"{modality} features are {one.dim} wide, the {self.name} reads {dims[modality]}; give "
-                    "those "
-                    "of the same extractor and reducer"
+                    "those of the same extractor and reducer"
                 )
         absent = {
             m: ModalityFeatures(

@@ -285,12 +285,18 @@ def _of_format_1(
     settings, origin = header["origin"]["settings"], dict(header["origin"])
     origin["w_f1"] = origin.pop("dev_w_f1")
     origin["batch_dialogues"] = settings["student"]["batch_dialogues"]
-    options = {"teacher": settings["model"]}
-    options["student"] = {"model": settings["model"], "distillation": settings["distillation"]}
-    models = [
-        {"name": name, "options": options[name], "shape": _shape_of_format_1(header[name])}
+    # the sizes say what was built: a teacher borrowed from another run is not of this run's settings
+    built = {
+        name: {key: header[name].get(key, value) for key, value in settings["model"].items()}
         for name in ("teacher", "student")
         if header[name] is not None
+    }
+    options = {"teacher": built["teacher"]}
+    if "student" in built:
+        options["student"] = {"model": built["student"], "distillation": settings["distillation"]}
+    models = [
+        {"name": name, "options": options[name], "shape": _shape_of_format_1(header[name])}
+        for name in options
     ]
     # a lone teacher's tensors were teacher.*; in a student's file both names stand inside the model
     old = "teacher." if len(models) == 1 else ""

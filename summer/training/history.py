@@ -85,6 +85,8 @@ def read_history(path: Path, *, selected_on: str) -> Course:
     """
     try:
         entries = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(entries, list) or not entries:
+            raise ValueError("it lists no epochs")
         return Course(history=[_record_of(entry, selected_on) for entry in entries])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrainingError(

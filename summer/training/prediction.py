@@ -25,7 +25,7 @@ from summer.training.stages import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitOutlook:
-    """What a stage says of some dialogues, one row an utterance in corpus order.
+    """What a stage says of some dialogues, one row per utterance in corpus order.
 
     Args:
         rows: (rows,) where the utterances stand in the corpus.

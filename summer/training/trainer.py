@@ -2,7 +2,7 @@
 
 Paper: section 4.3. Hugging Face accelerate has the device, mixed precision, several devices and the files of
 a checkpoint. Random numbers are seeded anew at the start of each epoch from seed, stage and epoch, and
-progress is saved at its end, so a run that goes on from there gives the numbers of an unbroken run.
+progress is saved at its end, so a run that resumes there gives the numbers of an unbroken run.
 
 A step reads nothing back from the device; losses are looked at every few steps (`summer.training.history`).
 """

@@ -8,9 +8,13 @@ from typing import Literal
 import torch
 from torch import nn
 
-from summer.model.assembly import ModelSizes, build_student, build_teacher
-from summer.options import LossWeights
-from summer.training.stages import StudentStage
+from summer.classifier import CorpusShape
+from summer.model.assembly import build_student, build_teacher
+from summer.model.distillation import SmoothedTruthLoss
+from summer.model.guided import GuidedStudent
+from summer.options import LossWeights, ModelOptions
+from summer.training.models import STUDENT
+from summer.training.stages import Stage
 from tests.bench.straightforward import Straightforward
 
 Side = Literal["ours", "straightforward"]
@@ -28,20 +32,21 @@ RENAMED = (  # ours, and what it is called there; in this order
 )
 
 
-def build(side: Side, *, student: ModelSizes, teacher: ModelSizes, seed: int) -> nn.Module:
+def build(
+    side: Side, options: ModelOptions, *, student: CorpusShape, teacher: CorpusShape, seed: int
+) -> nn.Module:
     """One of the two; equal seeds give equal weights."""
     torch.manual_seed(seed)
-    ours = StudentStage(
-        build_student(student),
-        teacher=build_teacher(teacher),
+    ours = GuidedStudent(
+        build_student(options, student),
+        teacher=build_teacher(options, teacher),
         weights=LossWeights(),
-        class_weights=None,
         guidance="always",
     )
     if side == "ours":
-        return ours
+        return Stage(STUDENT, ours, SmoothedTruthLoss(epsilon=LossWeights().epsilon, class_weights=None))
     with torch.device("meta"):  # no memory and no drawing of weights that are replaced at once
-        theirs = Straightforward(student, teacher)
+        theirs = Straightforward(options, student=student, teacher=teacher)
     weights = {_renamed(name): tensor for name, tensor in ours.state_dict().items()}
     theirs.load_state_dict(weights, assign=True)
     return theirs

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
-from summer.model.assembly import ModelSizes
-from summer.options import LossWeights
+from summer.options import LossWeights, ModelOptions
 
 
 class DialoguePass(nn.Module):
@@ -88,11 +88,11 @@ def turned_round(rows: Tensor, lengths: Sequence[int]) -> Tensor:
 class Encoder(nn.Module):
     """DialogueRNN, speaker and position: equations 1 and 2."""
 
-    def __init__(self, dim: int, sizes: ModelSizes) -> None:
+    def __init__(self, dim: int, options: ModelOptions, shape: CorpusShape) -> None:
         super().__init__()
-        self.dialogue_rnn = DialogueRNN(dim, sizes.width)
-        self.speaker = nn.Embedding(sizes.identities, sizes.width)
-        self.position = nn.Embedding(sizes.longest_dialogue, sizes.width)
+        self.dialogue_rnn = DialogueRNN(dim, options.width)
+        self.speaker = nn.Embedding(shape.identities, options.width)
+        self.position = nn.Embedding(options.longest_dialogue, options.width)
 
     def forward(self, features: Tensor, batch: ConversationBatch, valid: Tensor) -> Tensor:
         """(B, T, D) to (B, T, W)."""
@@ -106,13 +106,13 @@ class Encoder(nn.Module):
 class Mixture(nn.Module):
     """SDMoE: equations 3 to 5."""
 
-    def __init__(self, sizes: ModelSizes) -> None:
+    def __init__(self, options: ModelOptions) -> None:
         super().__init__()
-        half = sizes.width // 2
+        half = options.width // 2
         self.experts = nn.ModuleList(
-            nn.GRU(sizes.width, half, batch_first=True, bidirectional=True) for _ in range(sizes.experts)
+            nn.GRU(options.width, half, batch_first=True, bidirectional=True) for _ in range(options.experts)
         )
-        self.gate = nn.Linear(sizes.width, sizes.experts)
+        self.gate = nn.Linear(options.width, options.experts)
         self.temperature_logit = nn.Parameter(torch.zeros(()))
 
     def forward(self, embedded: Tensor, valid: Tensor) -> Tensor:
@@ -144,11 +144,13 @@ class Mixture(nn.Module):
 class Attention(nn.Module):
     """Multi-head attention and its residual; guided by a teacher's scores where they are given."""
 
-    def __init__(self, sizes: ModelSizes, *, guided: bool) -> None:
+    def __init__(self, options: ModelOptions, *, guided: bool) -> None:
         super().__init__()
-        self.heads = sizes.heads
-        self.query, self.key, self.value, self.out = (nn.Linear(sizes.width, sizes.width) for _ in range(4))
-        self.norm = nn.LayerNorm(sizes.width)
+        self.heads = options.heads
+        self.query, self.key, self.value, self.out = (
+            nn.Linear(options.width, options.width) for _ in range(4)
+        )
+        self.norm = nn.LayerNorm(options.width)
         self.phi_logit = nn.Parameter(torch.zeros(())) if guided else None
 
     def forward(
@@ -185,14 +187,14 @@ class FeedForward(nn.Module):
 class Level(nn.Module):
     """One level of HCMF: equations 9 and 10 of every branch."""
 
-    def __init__(self, sizes: ModelSizes) -> None:
+    def __init__(self, options: ModelOptions, shape: CorpusShape) -> None:
         super().__init__()
-        names = [str(m) for m in sizes.feature_dims]
-        self.within = nn.ModuleDict({m: Attention(sizes, guided=False) for m in names})
+        names = [str(m) for m in shape.feature_dims]
+        self.within = nn.ModuleDict({m: Attention(options, guided=False) for m in names})
         self.across = nn.ModuleDict(
-            {f"{m}_from_{n}": Attention(sizes, guided=True) for m, n in permutations(names, 2)}
+            {f"{m}_from_{n}": Attention(options, guided=True) for m, n in permutations(names, 2)}
         )
-        self.feed_forward = nn.ModuleDict({m: FeedForward(sizes.width) for m in names})
+        self.feed_forward = nn.ModuleDict({m: FeedForward(options.width) for m in names})
 
     def forward(self, branches: Mapping[str, Tensor], valid: Tensor, guide: Tensor) -> dict[str, Tensor]:
         """(B, T, W) of each modality."""
@@ -208,14 +210,14 @@ class Level(nn.Module):
 class Teacher(nn.Module):
     """Encoder, SDMoE, BERT-like layers, classifier of one modality."""
 
-    def __init__(self, sizes: ModelSizes) -> None:
+    def __init__(self, options: ModelOptions, shape: CorpusShape) -> None:
         super().__init__()
-        (self.modality,) = sizes.feature_dims
-        self.encoder = Encoder(sizes.feature_dims[self.modality], sizes)
-        self.mixture = Mixture(sizes)
-        self.attentions = nn.ModuleList(Attention(sizes, guided=False) for _ in range(sizes.layers))
-        self.feed_forwards = nn.ModuleList(FeedForward(sizes.width) for _ in range(sizes.layers))
-        self.classifier = nn.Linear(sizes.width, sizes.classes)
+        (self.modality,) = shape.feature_dims
+        self.encoder = Encoder(shape.feature_dims[self.modality], options, shape)
+        self.mixture = Mixture(options)
+        self.attentions = nn.ModuleList(Attention(options, guided=False) for _ in range(options.layers))
+        self.feed_forwards = nn.ModuleList(FeedForward(options.width) for _ in range(options.layers))
+        self.classifier = nn.Linear(options.width, shape.classes)
 
     def forward(self, batch: ConversationBatch, valid: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Last hidden states (B, T, W), and the scores of each layer."""
@@ -231,13 +233,15 @@ class Teacher(nn.Module):
 class Student(nn.Module):
     """The student; equation 6 stands in `forward`."""
 
-    def __init__(self, sizes: ModelSizes) -> None:
+    def __init__(self, options: ModelOptions, shape: CorpusShape) -> None:
         super().__init__()
-        self.encoders = nn.ModuleDict({str(m): Encoder(dim, sizes) for m, dim in sizes.feature_dims.items()})
-        self.mixtures = nn.ModuleDict({str(m): Mixture(sizes) for m in sizes.feature_dims})
-        self.levels = nn.ModuleList(Level(sizes) for _ in range(sizes.layers))
-        self.router = nn.Linear(len(sizes.feature_dims) * sizes.width, len(sizes.feature_dims))
-        self.classifier = nn.Linear(sizes.width, sizes.classes)
+        self.encoders = nn.ModuleDict(
+            {str(m): Encoder(dim, options, shape) for m, dim in shape.feature_dims.items()}
+        )
+        self.mixtures = nn.ModuleDict({str(m): Mixture(options) for m in shape.feature_dims})
+        self.levels = nn.ModuleList(Level(options, shape) for _ in range(options.layers))
+        self.router = nn.Linear(len(shape.feature_dims) * options.width, len(shape.feature_dims))
+        self.classifier = nn.Linear(options.width, shape.classes)
 
     def forward(
         self, batch: ConversationBatch, valid: Tensor, guides: Sequence[Tensor]
@@ -258,10 +262,10 @@ class Student(nn.Module):
 class Straightforward(nn.Module):
     """Student and frozen teacher; called with a batch, it gives the losses of equation 15."""
 
-    def __init__(self, student: ModelSizes, teacher: ModelSizes) -> None:
+    def __init__(self, options: ModelOptions, *, student: CorpusShape, teacher: CorpusShape) -> None:
         super().__init__()
-        self.model = Student(student)
-        self.teacher = Teacher(teacher).requires_grad_(False)
+        self.student = Student(options, student)
+        self.teacher = Teacher(options, teacher).requires_grad_(False)
 
     def train(self, mode: bool = True) -> Straightforward:
         """Switch the student only."""
@@ -274,7 +278,7 @@ class Straightforward(nn.Module):
         valid, kappa = batch.usable[self.teacher.modality], LossWeights()
         with torch.no_grad():
             taught, guides = self.teacher(batch, valid)
-        logits, branches = self.model(batch, valid, guides)
+        logits, branches = self.student(batch, valid, guides)
         truths, classify = batch.labels[valid], self.teacher.classifier
         taught = taught[valid].repeat(len(branches), 1)
         learned = torch.cat([branch[valid] for branch in branches.values()])

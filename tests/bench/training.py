@@ -23,11 +23,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationBatch, ConversationDealer, padding_waste
 from summer.conversations.dialogues import DialogueRows, chunk_dialogues
 from summer.conversations.speakers import SpeakerIdentities
 from summer.corpus import Modality, Split
-from summer.model.assembly import ModelSizes
+from summer.options import ModelOptions
 from tests.bench.alone import alone, peak_bytes
 from tests.bench.meld_sized import PAPER_DIMS, generated, meld_lengths
 from tests.bench.same_weights import Side, build
@@ -54,19 +55,17 @@ class Scale:
     batch_dialogues: int = 100
     every: int = field(default_factory=lambda: int(os.environ.get("SUMMER_BENCH_EVERY", "4")))
 
-    def sizes(self, *modalities: Modality) -> ModelSizes:
-        """Of a model of some modalities."""
-        return ModelSizes(
-            feature_dims={m: PAPER_DIMS[m] for m in modalities},
-            classes=len(LABELS),
-            identities=SLOTS + 1,
-            longest_dialogue=128,
+    @property
+    def options(self) -> ModelOptions:
+        """Of teacher and student."""
+        return ModelOptions(
             width=self.width,
             heads=self.heads,
             layers=self.layers,
             experts=self.experts,
             dropout=0.0,
             encoder_skip=False,
+            longest_dialogue=128,
         )
 
 
@@ -146,7 +145,13 @@ def _dealer(lengths: Sequence[int]) -> ConversationDealer:
 
 
 def _build(side: Side, scale: Scale) -> nn.Module:
-    return build(side, student=scale.sizes(*PAPER_DIMS), teacher=scale.sizes(Modality.TEXT), seed=0)
+    return build(side, scale.options, student=_shape(*PAPER_DIMS), teacher=_shape(Modality.TEXT), seed=0)
+
+
+def _shape(*modalities: Modality) -> CorpusShape:
+    return CorpusShape(
+        feature_dims={m: PAPER_DIMS[m] for m in modalities}, classes=len(LABELS), identities=SLOTS + 1
+    )
 
 
 def _trainable(stage: nn.Module) -> list[nn.Parameter]:
@@ -174,7 +179,7 @@ def _step(stage: nn.Module, batch: ConversationBatch, adam: torch.optim.Optimize
 def _batches(side: Side, scale: Scale, dealer: ConversationDealer) -> Batches:
     """The same dialogues for both sides: by length for ours, at random for the other."""
     by_length = dealer.deal(Split.TRAIN, size=scale.batch_dialogues, generator=None)
-    chosen = by_length[(scale.every - 1) // 2 :: scale.every]
+    chosen = by_length[(min(scale.every, len(by_length)) - 1) // 2 :: scale.every]
     if side == "ours":
         return chosen
     together = [dialogue for batch in chosen for dialogue in batch]

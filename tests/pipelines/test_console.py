@@ -60,7 +60,7 @@ CASES: dict[str, Case] = {
     "train": (
         train_app,
         "pipelines.train.run.carry_out",
-        "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --modality audio "
+        "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --model mlp --model teacher --modality audio "
         "--seeds 0-4 --teacher other --select-on test -o a.b=1 -o c.d=2 --device cuda:1 --precision bf16 "
         "--resume --overwrite --projection",
         TrainingOrder(
@@ -69,6 +69,7 @@ CASES: dict[str, Case] = {
             stores=(Path("a.h5"), Path("b.h5")),
             out=Path("there"),
             stage="student",
+            models=("mlp", "teacher"),
             modality="audio",
             seeds="0-4",
             teacher=Path("other"),
@@ -84,8 +85,8 @@ CASES: dict[str, Case] = {
     "evaluate": (
         evaluate_app,
         "pipelines.evaluate.run.carry_out",
-        "a b --stage teacher --split dev",
-        EvaluationOrder(run=Path("a"), other=Path("b"), stage="teacher", split=Split.DEV),
+        "a b --model teacher --split dev",
+        EvaluationOrder(run=Path("a"), other=Path("b"), model="teacher", split=Split.DEV),
     ),
     "data check": (
         data_app,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines.recipe import RecipeError, load_recipe, recipe_of_dataset, shipped_recipes
+from summer.baselines import BASELINES
+from summer.baselines.mlp import MlpOptions
 from summer.corpus import Modality, Split
 
 
@@ -70,6 +73,41 @@ def test_an_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
         load_recipe(str(path))
     with pytest.raises(RecipeError, match="there is no recipe at .*absent.toml"):
         load_recipe(str(tmp_path / "absent.toml"))
+
+
+def test_options_of_a_rival_and_of_its_training_are_read_and_the_rest_is_its_own() -> None:
+    recipe = load_recipe(
+        "demo",
+        ["baselines.mlp.hidden_dim=8", 'baselines.mlp.modalities=["audio"]', "mlp.most_epochs=3"],
+    )
+    settings = recipe.settings
+    found = settings.of("mlp")
+    assert found.options == MlpOptions(hidden_dim=8, modalities=(Modality.AUDIO,))
+    assert found.training == replace(BASELINES["mlp"].training, most_epochs=3)
+    assert (settings.model, settings.teacher) == (recipe.model, recipe.teacher)
+    assert (settings.student, settings.distillation) == (recipe.student, recipe.distillation)
+    assert load_recipe("demo").settings.rivals == {}
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("baselines.mlp.hiden_dim=8", "unknown key 'baselines.mlp.hiden_dim', did you mean 'hidden_dim'"),
+        ("baselines.mlp.hidden_dim=0", "baselines.mlp.* hidden_dim is 0"),
+        ("baselines.mlp.hidden_dim=wide", "baselines.mlp.hidden_dim = 'wide'"),
+        ("baselines.mpl.hidden_dim=8", "there is no rival 'mpl', did you mean 'mlp'"),
+        ("mlp.learning_rat=1", "unknown key 'mlp.learning_rat', did you mean 'learning_rate'"),
+        ("mlp.most_epochs=0", "mlp.* most_epochs is 0; give at least 1"),
+        ("mlp.select_on=dve", "mlp.select_on = 'dve'"),
+        ("mlp=3", "mlp = 3"),
+        ("trainings.mlp.most_epochs=3", "unknown key 'trainings'"),
+    ],
+)
+def test_a_wrong_option_of_a_rival_is_named_with_its_remedy_in_one_line(override: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as caught:
+        _ = load_recipe("demo", [override]).settings
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 def test_a_manifest_takes_the_recipe_for_manifests() -> None:

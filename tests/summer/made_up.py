@@ -121,5 +121,5 @@ def write_store(
 
 
 def write_stores(folder: Path, conversations: Conversations) -> list[Path]:
-    """One store a modality."""
+    """One store per modality."""
     return [write_store(folder / f"{m.value}.h5", conversations, m) for m in conversations.features]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,27 +15,33 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from summer.classifier import CorpusShape
+from summer.conversations.batches import ConversationBatch
 from summer.conversations.reading import Conversations
 from summer.corpus import Modality, Split
 from summer.evaluation.predictions import Predictions
-from summer.options import LossWeights, ModelOptions, TrainingOptions
+from summer.model.assembly import Student, Teacher, build_student, build_teacher
+from summer.model.distillation import SmoothedTruthLoss
+from summer.model.guided import GuidedStudent
+from summer.options import GuidanceUse, LossWeights, ModelOptions, TrainingOptions
 from summer.training.checkpoints import TrainedModel
 from summer.training.history import EpochRecord, Watch
+from summer.training.models import STUDENT, TEACHER
 from summer.training.preparation import Material, prepare
 from summer.training.seed import (
     Settings,
     Workplace,
     look_at_split,
-    obtain_student,
-    obtain_teacher,
+    obtain_model,
     predictions_of,
-    stage_of,
 )
-from tests.summer.made_up import LABELS, NO_HOLES, Lengths, made_conversations
+from summer.training.stages import Stage
+from tests.summer.made_up import DIMS, LABELS, NO_HOLES, Lengths, made_conversations
 
 LENGTHS: Lengths = MappingProxyType(
     {Split.TRAIN: (4, 3, 5, 2, 4, 3), Split.DEV: (3, 4, 2), Split.TEST: (4, 2, 3)}
 )
+CPU = torch.device("cpu")
 TWO_MODALITIES = (Modality.TEXT, Modality.AUDIO)
 TRAINING = TrainingOptions(
     learning_rate=2e-2, batch_dialogues=3, most_epochs=3, patience_epochs=3, warmup_share=0.1
@@ -64,7 +71,7 @@ def made_learnable(
 
 
 def with_training(settings: Settings, **changes: Any) -> Settings:
-    """The same with other numbers in both stages."""
+    """The same with other numbers in both trainings."""
     return replace(
         settings, teacher=replace(settings.teacher, **changes), student=replace(settings.student, **changes)
     )
@@ -86,7 +93,7 @@ class Log:
         """A watch that keeps what it is told."""
         return Watch(
             on_step=lambda *step: self.steps.append(step),
-            on_epoch=lambda stage, record: self.epochs.append((stage, record)),
+            on_epoch=lambda model, record: self.epochs.append((model, record)),
             should_stop=should_stop,
         )
 
@@ -109,21 +116,65 @@ def made_material(settings: Settings = SETTINGS, **changes: Any) -> Material:
 
 def train_both(material: Material, settings: Settings, place: Workplace) -> tuple[TrainedModel, TrainedModel]:
     """Teacher, then student."""
-    teacher = obtain_teacher(material, settings, place)
-    return teacher, obtain_student(material, settings, place, teacher)
+    teacher = obtain_model(TEACHER, material, settings, place)
+    return teacher, obtain_model(STUDENT, material, settings, place, needed=teacher)
 
 
-def predict(material: Material, model: TrainedModel, split: Split, settings: Settings) -> Predictions:
+def made_pair(
+    weights: LossWeights | None = None, *, guidance: GuidanceUse = "always", dropout: float = 0.1
+) -> tuple[Teacher, GuidedStudent]:
+    """A teacher with new weights, and a student that a copy of it guides: always the same two."""
+    options = replace(SETTINGS.model, dropout=dropout)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        teacher = build_teacher(options, shape_with(Modality.TEXT))
+        student = build_student(options, shape_with(*TWO_MODALITIES))
+    frozen = deepcopy(teacher)
+    pair = GuidedStudent(student, teacher=frozen, weights=weights or LossWeights(), guidance=guidance)
+    return teacher, pair
+
+
+def shape_with(*modalities: Modality) -> CorpusShape:
+    """What the corpus of `made_material` decides of a model."""
+    return CorpusShape(feature_dims={m: DIMS[m] for m in modalities}, classes=len(LABELS), identities=5)
+
+
+def made_stages(
+    weights: LossWeights | None = None,
+    *,
+    guidance: GuidanceUse = "always",
+    class_weights: torch.Tensor | None = None,
+) -> tuple[Stage, Stage]:
+    """The stages of `made_pair`."""
+    teacher, pair = made_pair(weights, guidance=guidance)
+    epsilon = (weights or LossWeights()).epsilon
+    first, second = (
+        Stage(name, model, SmoothedTruthLoss(epsilon=epsilon, class_weights=class_weights))
+        for name, model in ((TEACHER, teacher), (STUDENT, pair))
+    )
+    return first, second
+
+
+def batch_of(material: Material, split: Split = Split.TRAIN) -> ConversationBatch:
+    """All dialogues of a split."""
+    return material.dealer.batch(material.dealer.of_split(split))
+
+
+def predict(material: Material, trained: TrainedModel, split: Split) -> Predictions:
     """What a trained model says of a split that is there."""
-    stage = stage_of(model, settings)
-    outlook = look_at_split(material, stage, split, batch_dialogues=2, accelerator=Accelerator(cpu=True))
+    outlook = look_at_split(trained, material.dealer, split, device=CPU)
     assert outlook is not None
-    return predictions_of(material, outlook, stage, seed=0)
+    return predictions_of(material.conversations.utterances, outlook, trained.name, seed=0)
 
 
-def weights_of(module: nn.Module | None) -> dict[str, torch.Tensor]:
+def student_of(trained: TrainedModel) -> Student:
+    """The student of a pair, without its teacher."""
+    assert isinstance(trained.model, GuidedStudent)
+    return trained.model.student
+
+
+def weights_of(module: nn.Module) -> dict[str, torch.Tensor]:
     """A copy of all weights."""
-    assert module is not None
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 

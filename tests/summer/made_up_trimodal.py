@@ -201,7 +201,7 @@ def _drawn(cases: Sequence[Case], seed: int) -> Conversations:
 def _assembled(
     codes: Mapping[Modality, Codes], labels: Codes, random: np.random.Generator, *, speakers: Codes
 ) -> Conversations:
-    """Codes, labels and speakers, one row a dialogue, to conversations."""
+    """Codes, labels and speakers, one row per dialogue, to conversations."""
     names = LabelSet(tuple(f"label{number}" for number in range(int(labels.max()) + 1)))
     splits = [split for split, count in DIALOGUES.items() for _ in range(count)]
     utterances = tuple(

@@ -13,7 +13,6 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from summer.conversations.reading import Conversations
@@ -24,10 +23,11 @@ from summer.model.fusion import TeacherGuidedAttention
 from summer.model.routing import Routed
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from summer.training.checkpoints import TrainedModel
-from summer.training.prediction import SplitOutlook
+from summer.training.models import STUDENT, TEACHER
+from summer.training.prediction import SplitOutlook, look_at
 from summer.training.preparation import Material, prepare
-from summer.training.seed import Settings, look_at_split, obtain_student, obtain_teacher, stage_of
-from tests.summer.made_up_training import made_place
+from summer.training.seed import Settings, obtain_model, stage_of
+from tests.summer.made_up_training import CPU, made_place, student_of
 from tests.summer.made_up_trimodal import (
     TURNS,
     revealed_by_two,
@@ -56,6 +56,7 @@ SETTINGS = Settings(
     distillation=LossWeights(),
 )
 NOBODY_KNOWN_BY_NAME = 10**6
+ALL_AT_ONCE = 200  # dialogues; no test split has more
 Numbers = dict[str, float]
 
 
@@ -70,16 +71,13 @@ class Trained:
     @property
     def student(self) -> Student:
         """The student; there is one."""
-        assert self.model.student is not None
-        return self.model.student
+        return student_of(self.model)
 
     def outlook(self, material: Material | None = None) -> SplitOutlook:
         """What it says of the test split of its corpus, or of another."""
         seen = material or self.material
-        stage, cpu = stage_of(self.model, self.settings), Accelerator(cpu=True)
-        outlook = look_at_split(seen, stage, Split.TEST, batch_dialogues=200, accelerator=cpu)
-        assert outlook is not None
-        return outlook
+        whole = seen.dealer.deal(Split.TEST, size=ALL_AT_ONCE, generator=None)
+        return look_at(stage_of(self.model), seen.dealer, whole, device=CPU)
 
     def accuracy(self, material: Material | None = None) -> float:
         """Share of the test's utterances whose label it guesses."""
@@ -92,7 +90,7 @@ def teach(conversations: Conversations, folder: Path, *, seed: int, **model: Any
     folder.mkdir(parents=True)
     settings = replace(SETTINGS, model=replace(SETTINGS.model, **model))
     material = prepare(conversations, settings.model)
-    teacher = obtain_teacher(material, settings, made_place(folder, seed=seed))
+    teacher = obtain_model(TEACHER, material, settings, made_place(folder, seed=seed))
     return Trained(material=material, settings=settings, model=teacher)
 
 
@@ -101,7 +99,7 @@ def study(teacher: Trained, folder: Path, *, seed: int, **model: Any) -> Trained
     folder.mkdir(parents=True)
     settings = replace(teacher.settings, model=replace(teacher.settings.model, **model))
     place = made_place(folder, seed=seed)
-    student = obtain_student(teacher.material, settings, place, teacher.model)
+    student = obtain_model(STUDENT, teacher.material, settings, place, needed=teacher.model)
     return Trained(material=teacher.material, settings=settings, model=student)
 
 
@@ -153,16 +151,22 @@ def add_noise(folder: Path, seed: int) -> Noise:
     return Noise(
         with_video=student.accuracy(),
         without_video=without.accuracy(),
-        weights=outlook.modality_weights,
+        weights=by_modality(outlook, "modality_weights"),
         entropies=routing_entropies(student),
-        kept=outlook.kept_experts,
+        kept=by_modality(outlook, "kept_experts"),
     )
 
 
 def weights_of_branches(folder: Path, seed: int) -> dict[Modality, float]:
     """Mean g on `with_noise` where GMoE sums branches alone."""
     teacher = teach(with_noise(seed), folder / "teacher", seed=seed)
-    return study(teacher, folder / "with", seed=seed, mixture="branches").outlook().modality_weights
+    student = study(teacher, folder / "with", seed=seed, mixture="branches")
+    return by_modality(student.outlook(), "modality_weights")
+
+
+def by_modality(outlook: SplitOutlook, panel: str) -> dict[Modality, float]:
+    """A panel of what a model wants drawn, which has a line per modality."""
+    return {Modality(name): value for name, value in outlook.drawn[panel].items()}
 
 
 def routing_entropies(trained: Trained) -> dict[Modality, float]:
@@ -230,7 +234,7 @@ def look_at_guidance(trained: Trained) -> GuidanceOfTeacher:
     with patch.object(fusion, "disagreement", note):
         trained.outlook()
     attentions = [part for part in trained.student.modules() if isinstance(part, TeacherGuidedAttention)]
-    # Each pass over the test calls the attentions in the same order, more than once: means of equal parts.
+    # The pass over the test calls the attentions in the same order, once per batch.
     calls = torch.stack([part.mean() for part in masked]).view(-1, len(attentions)).mean(dim=0)
     return GuidanceOfTeacher(phis=[float(part.phi) for part in attentions], masked=calls.tolist())
 

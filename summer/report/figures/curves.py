@@ -61,7 +61,8 @@ def _panels(seeds: Sequence[History]) -> dict[str, Callable[[Axes, Sequence[Hist
     if _has(seeds, "w_f1"):
         panels[f"{split} w-F1"] = _draw_score
     for name in _names(seeds, "drawn"):
-        panels[name.replace("_", " ")] = partial(_draw_drawn, family=("drawn", name))
+        if _names(seeds, "drawn", name):
+            panels[name.replace("_", " ")] = partial(_draw_drawn, family=("drawn", name))
     return panels
 
 

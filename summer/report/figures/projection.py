@@ -25,7 +25,7 @@ def projection_figure(
     labels: LabelSet,
     seed: int,
 ) -> Figure:
-    """One panel an entry of `features`, a colour and a shape a class.
+    """One panel per entry of `features`, a colour and a shape per class.
 
     Raises:
         ValueError: fewer than five rows to draw, features that are not finite or are all alike.

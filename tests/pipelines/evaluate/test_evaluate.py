@@ -22,7 +22,7 @@ from tests.summer.evaluation.made_predictions import LABELS, made_system, made_t
 RANDOM = np.random.default_rng(0)
 TRUTHS = made_truths(RANDOM, 80)
 TEACHERS = made_system(RANDOM, TRUTHS, right=0.3, seeds=3)
-STUDENTS = made_system(RANDOM, TRUTHS, right=0.9, seeds=2, stage="student")
+STUDENTS = made_system(RANDOM, TRUTHS, right=0.9, seeds=2, model="student")
 
 
 def typed(*arguments: str | Path) -> Result:
@@ -63,7 +63,7 @@ def test_a_run_of_a_teacher_alone_shows_its_table(tmp_path: Path) -> None:
 
 
 def test_two_runs_are_compared_by_their_students(tmp_path: Path) -> None:
-    weak = [replace(one, stage="student") for one in TEACHERS]
+    weak = [replace(one, model="student") for one in TEACHERS]
     first = made_run(tmp_path / "a", [*TEACHERS, *STUDENTS], protocol="official")
     second = made_run(tmp_path / "b", weak)
     result = typed(first, second)
@@ -74,9 +74,9 @@ def test_two_runs_are_compared_by_their_students(tmp_path: Path) -> None:
     assert "2 and 3 seeds" in words(result)
 
 
-def test_a_run_is_level_with_itself_and_the_stage_can_be_chosen(tmp_path: Path) -> None:
+def test_a_run_is_level_with_itself_and_the_model_can_be_chosen(tmp_path: Path) -> None:
     run = made_run(tmp_path / "run", [*TEACHERS, *STUDENTS])
-    result = typed(run, run, "--stage", "teacher")
+    result = typed(run, run, "--model", "teacher")
     assert result.exit_code == 0, result.output
     assert "teacher, test" in result.output
     assert "B is level with A in w-F1, 95 % interval [0.00, 0.00], p = 1; 3 and 3 seeds" in words(result)
@@ -128,9 +128,11 @@ def test_what_is_no_run_is_refused_with_a_remedy(tmp_path: Path) -> None:
     assert "give a folder that summer-train --out has written" in refused(tmp_path)
     run = made_run(tmp_path / "run", TEACHERS)
     assert "there are no predictions of dev" in refused(run, "--split", "dev")
-    assert "only teacher on test" in refused(run, run, "--stage", "student")
-    assert "'tutor' is not one of teacher, student" in refused(run, run, "--stage", "tutor")
-    assert "give two runs" in refused(run, "--stage", "teacher")
+    assert "only teacher on test" in refused(run, run, "--model", "student")
+    assert "holds no predictions of the tutor on test, only teacher on test" in refused(
+        run, run, "--model", "tutor"
+    )
+    assert "give two runs" in refused(run, "--model", "teacher")
     for content in ("{", "[]", '{"selected_on": "tset"}'):
         (run / "results.json").write_text(content, encoding="utf-8")
         assert "results.json holds no results of a run" in refused(run)
@@ -144,4 +146,4 @@ def test_help_is_quick_because_it_loads_neither_torch_nor_numpy() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
-    assert "--stage" in finished.stdout
+    assert "--model" in finished.stdout

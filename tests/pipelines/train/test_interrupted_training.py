@@ -48,7 +48,7 @@ def outcome(run: Path) -> dict[str, Any]:
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     models = {path.name: path.read_bytes() for path in (run / "seed0").glob("*.safetensors")}
     histories = {path.name: path.read_bytes() for path in (run / "seed0").glob("*-history.json")}
-    scores = {stage: results[stage] for stage in ("teacher", "student")}
+    scores = {model: results[model] for model in ("teacher", "student")}
     return {"models": models, "csv": (run / "predictions.csv").read_bytes(), **histories, **scores}
 
 
@@ -60,7 +60,7 @@ def test_control_c_ends_cleanly_says_how_to_go_on_and_resume_ends_the_same(tmp_p
     process.send_signal(signal.SIGINT)
     shown, complaints = process.communicate()
     assert process.returncode == 130, complaints
-    assert f"stopped; {tmp_path / 'stopped'} goes on with --resume" in shown.replace("\n", " ")
+    assert f"stopped; continue {tmp_path / 'stopped'} with --resume" in shown.replace("\n", " ")
     assert "Traceback" not in complaints
     resumed = command_for(tmp_path, "stopped", *EPOCHS, "--resume")
     subprocess.run(resumed, check=True, capture_output=True)

@@ -19,7 +19,7 @@ from summer.conversations.reading import (
 )
 from summer.corpus import LabelSet, Modality, Split, Utterance
 from summer.store import StoreError
-from tests.summer.made_up import DIMS, made_conversations, made_features, write_store, write_stores
+from tests.summer.made_up import DIMS, made_conversations, write_store, write_stores
 
 TEXT, AUDIO, VIDEO = Modality
 LENGTHS = {Split.TRAIN: (6, 4, 5), Split.DEV: (3,), Split.TEST: (4, 2)}
@@ -152,38 +152,25 @@ def test_no_store_and_no_file_are_refused(tmp_path: Path) -> None:
         read_conversations([tmp_path / "absent.h5"])
 
 
-def test_one_class_only_no_labels_and_no_training_split_are_refused(tmp_path: Path) -> None:
-    one_class = relabelled(labels={Split.TRAIN: "joy"})
-    assert "every training utterance of made-up is 'joy'" in refusal(write_stores(tmp_path, one_class))
-    unlabelled = relabelled(labels={Split.TRAIN: ""})
-    assert "no training utterance with a label" in refusal(write_stores(tmp_path, unlabelled))
-    untrained = made_conversations({Split.DEV: (5,), Split.TEST: (4,)})
-    assert "no training utterance with a label" in refusal(write_stores(tmp_path, untrained))
-
-
-def test_labels_of_utterances_without_any_vector_do_not_count(tmp_path: Path) -> None:
-    made = relabelled(labels={Split.TRAIN: "joy"})
-    first = replace(made.utterances[0], label="anger")  # the only other class, and it has no vector
-    lacking = replace(made, utterances=(first, *made.utterances[1:]))
-    features = {
-        m: made_features(np.random.default_rng(0), rows=ROWS, dim=DIMS[m], holes=(0,)) for m in Modality
-    }
-    assert "every training utterance" in refusal(write_stores(tmp_path, replace(lacking, features=features)))
-    read_conversations(write_stores(tmp_path, lacking))  # with its vector it does
+@pytest.mark.parametrize(
+    "made",
+    [
+        relabelled(labels={Split.TRAIN: "joy"}),
+        relabelled(labels={Split.TRAIN: ""}),
+        made_conversations({Split.DEV: (5,), Split.TEST: (4,)}),
+    ],
+    ids=["one class", "no labels", "no training split"],
+)
+def test_a_corpus_that_cannot_be_learned_from_is_read_all_the_same(
+    made: Conversations, tmp_path: Path
+) -> None:
+    """A model is run on such data too; training refuses it (`tests.summer.training.test_preparation`)."""
+    assert read_conversations(write_stores(tmp_path, made)).utterances == made.utterances
 
 
 def test_a_label_outside_the_set_is_refused_by_name(tmp_path: Path) -> None:
     made = corpus(labels=LabelSet(("neutral", "joy")))
     assert "label 'anger' is not one of neutral, joy" in refusal(write_stores(tmp_path, made))
-
-
-def test_a_class_that_training_lacks_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    made = corpus(labels=LabelSet(("neutral", "joy", "anger", "disgust")))
-    with caplog.at_level(logging.WARNING):
-        read_conversations(write_stores(tmp_path, made))
-    assert [r.message for r in caplog.records] == [
-        "the training split has no utterance of disgust: it cannot be learned"
-    ]
 
 
 def test_nothing_is_warned_of_where_nothing_is_wrong(
@@ -192,16 +179,6 @@ def test_nothing_is_warned_of_where_nothing_is_wrong(
     with caplog.at_level(logging.WARNING):
         read_conversations(write_stores(tmp_path, corpus()))
     assert not caplog.records
-
-
-def test_a_modality_that_no_training_row_has_is_left_out_with_a_warning(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    made = made_conversations(LENGTHS, holes={VIDEO: range(15)})  # dev and test do have it
-    with caplog.at_level(logging.WARNING):
-        read = read_conversations(write_stores(tmp_path, made))
-    assert list(read.features) == [TEXT, AUDIO]
-    assert [r.message for r in caplog.records] == ["no training utterance has video: it is left out"]
 
 
 def test_counted_are_the_utterances_with_a_truth_and_something_to_see() -> None:

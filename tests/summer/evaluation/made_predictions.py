@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from summer.corpus import LabelSet, Split
-from summer.evaluation.predictions import Predictions, Stage
+from summer.evaluation.predictions import Predictions
 
 LABELS = LabelSet(("neutral", "joy", "anger"))
 
@@ -17,7 +17,7 @@ def predictions_of(
     guesses: Sequence[int],
     *,
     dialogues: Sequence[str] | None = None,
-    stage: Stage = "teacher",
+    model: str = "teacher",
     seed: int = 0,
     split: Split = Split.TEST,
     classes: int = 3,
@@ -26,7 +26,7 @@ def predictions_of(
     probabilities = np.full((len(guesses), classes), 0.1, dtype=np.float32)
     probabilities[np.arange(len(guesses)), list(guesses)] = 1 - 0.1 * (classes - 1)
     return Predictions(
-        stage=stage,
+        model=model,
         seed=seed,
         split=split,
         ids=tuple(f"{split}/utt{row}" for row in range(len(guesses))),
@@ -46,10 +46,10 @@ def made_guesses(random: np.random.Generator, truths: Sequence[int], right: floa
 
 
 def made_system(
-    random: np.random.Generator, truths: Sequence[int], *, right: float, seeds: int, stage: Stage = "teacher"
+    random: np.random.Generator, truths: Sequence[int], *, right: float, seeds: int, model: str = "teacher"
 ) -> list[Predictions]:
     return [
-        predictions_of(truths, made_guesses(random, truths, right), stage=stage, seed=seed)
+        predictions_of(truths, made_guesses(random, truths, right), model=model, seed=seed)
         for seed in range(seeds)
     ]
 

@@ -71,11 +71,11 @@ def test_results_hold_one_value_a_seed_in_order_of_seed() -> None:
     random = np.random.default_rng(2)
     truths = made_truths(random, 40)
     teachers = made_system(random, truths, right=0.4, seeds=3)
-    students = [replace(one, stage="student", split=Split.DEV) for one in teachers[:1]]
+    students = [replace(one, model="student", split=Split.DEV) for one in teachers[:1]]
     unlabelled = predictions_of([-1] * 4, [0] * 4, split=Split.DEV)
     found = results([*teachers[::-1], *students, unlabelled], LABELS)
     assert json.loads(json.dumps(found)) == found
-    assert {stage: list(splits) for stage, splits in found.items()} == {
+    assert {model: list(splits) for model, splits in found.items()} == {
         "teacher": ["test"],
         "student": ["dev"],
     }
@@ -107,7 +107,7 @@ def test_the_table_has_the_layout_of_the_paper() -> None:
         predictions_of(truths, guesses, seed=seed)
         for seed, guesses in enumerate([[0, 0, 1, 1], [0, 1, 1, 1]])
     ]
-    student = predictions_of(truths, [0, 0, 1, 1], stage="student")
+    student = predictions_of(truths, [0, 0, 1, 1], model="student")
     table = paper_table([*seeds, student], LABELS)
     assert table.header == (
         *("", "neutral ACC", "neutral F1", "joy ACC", "joy F1", "anger ACC", "anger F1", "w-ACC", "w-F1"),

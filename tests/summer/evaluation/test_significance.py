@@ -115,7 +115,7 @@ def test_the_difference_is_that_of_the_means_over_seeds() -> None:
     random = np.random.default_rng(6)
     truths = made_truths(random, 40)
     first = made_system(random, truths, right=0.3, seeds=3)
-    second = made_system(random, truths, right=0.9, seeds=2, stage="student")
+    second = made_system(random, truths, right=0.9, seeds=2, model="student")
     scores = [
         mean(counted_w_f1(list(zip(truths, map(int, one.guesses), strict=True))) for one in system)
         for system in (first, second)

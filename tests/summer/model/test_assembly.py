@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from summer.classifier import CorpusShape
 from summer.conversations.batches import NO_ROW, ConversationBatch
 from summer.corpus import Modality, Split
 from summer.model.assembly import (
-    ModelSizes,
     Student,
     StudentOutput,
     Teacher,
@@ -21,9 +21,9 @@ from summer.model.assembly import (
     build_student,
     build_teacher,
 )
-from summer.model.distillation import InteractiveDistillation, smooth_loss
+from summer.model.distillation import distillation_losses, smooth_loss
 from summer.model.fusion import TeacherGuidedAttention
-from summer.options import LossWeights
+from summer.options import LossWeights, ModelOptions
 from tests.summer.made_up import DIMS, LABELS, SLOTS, batches_of_one, made_batch, made_conversations
 
 TEXT, AUDIO, VIDEO = Modality
@@ -49,20 +49,19 @@ def _seeded() -> Iterator[None]:
         yield
 
 
-def sizes(*modalities: Modality, **changes: Any) -> ModelSizes:
-    plain = ModelSizes(
+def options(**changes: Any) -> ModelOptions:
+    plain = ModelOptions(
+        longest_dialogue=8, width=8, heads=2, layers=2, experts=3, dropout=0.1, encoder_skip=True
+    )
+    return replace(plain, **changes)
+
+
+def shape(*modalities: Modality) -> CorpusShape:
+    return CorpusShape(
         feature_dims={m: DIMS[m] for m in modalities or tuple(Modality)},
         classes=len(LABELS),
         identities=SLOTS + 1,
-        longest_dialogue=8,
-        width=8,
-        heads=2,
-        layers=2,
-        experts=3,
-        dropout=0.1,
-        encoder_skip=True,
     )
-    return replace(plain, **changes)
 
 
 def batch_with(holes: dict[Modality, tuple[int, ...]]) -> ConversationBatch:
@@ -75,14 +74,15 @@ def both(teacher: Teacher, student: Student, batch: ConversationBatch) -> tuple[
 
 
 def pair(**changes: Any) -> tuple[Teacher, Student]:
-    return build_teacher(sizes(TEXT, **changes)).eval(), build_student(sizes(**changes)).eval()
+    made = options(**changes)
+    return build_teacher(made, shape(TEXT)).eval(), build_student(made, shape()).eval()
 
 
 def student_loss(
     teacher: Teacher, taught: TeacherOutput, output: StudentOutput, batch: ConversationBatch
 ) -> Tensor:
-    loss = InteractiveDistillation(weights=KAPPAS, class_weights=None)
-    terms = loss(
+    terms = distillation_losses(
+        KAPPAS,
         classifier=teacher.classifier,
         logits=output.logits,
         branches=output.branches,
@@ -90,8 +90,9 @@ def student_loss(
         teacher_features=taught.features,
         teacher_usable=taught.guidance.usable,
         labels=batch.labels,
+        class_weights=None,
     )
-    return torch.as_tensor(terms["total"])
+    return terms["total"]
 
 
 def without_gradient(model: nn.Module) -> list[str]:
@@ -204,8 +205,8 @@ def test_without_guidance_only_phi_is_not_trained() -> None:
 @pytest.mark.parametrize("fusion", ["guided", "self-attention"])
 def test_students_of_one_and_of_two_modalities_work(modalities: tuple[Modality, ...], fusion: str) -> None:
     conversations = made_conversations(LENGTHS, modalities=modalities, holes={modalities[0]: (2,)})
-    teacher = build_teacher(sizes(modalities[0])).eval()
-    student = build_student(sizes(*modalities, fusion=fusion)).eval()
+    teacher = build_teacher(options(), shape(modalities[0])).eval()
+    student = build_student(options(fusion=fusion), shape(*modalities)).eval()
     batch = made_batch(conversations)
     taught, output = both(teacher, student, batch)
     assert output.logits.shape == (3, 6, len(LABELS))
@@ -245,7 +246,7 @@ def test_the_teacher_shows_the_scores_of_each_of_its_layers() -> None:
     torch.testing.assert_close(taught.logits, teacher.classifier(taught.features))
 
 
-def test_models_are_rebuilt_from_their_sizes() -> None:
+def test_models_are_rebuilt_from_their_options_and_shape() -> None:
     teacher, student = pair()
     again_teacher, again_student = pair()
     again_teacher.load_state_dict(teacher.state_dict())
@@ -257,10 +258,37 @@ def test_models_are_rebuilt_from_their_sizes() -> None:
         assert torch.equal(one.logits, other.logits)
 
 
-def test_sizes_that_do_not_fit_are_refused() -> None:
+def test_options_and_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="a teacher has one modality, not 3"):
-        build_teacher(sizes())
+        build_teacher(options(), shape())
+    with pytest.raises(ValueError, match="width is 7; give an even multiple of the 1 heads"):
+        options(width=7, heads=1)
+    with pytest.raises(ValueError, match="width is 8; give an even multiple of the 3 heads"):
+        options(heads=3)
+
+
+def test_layers_refuse_a_width_that_does_not_divide_by_themselves() -> None:
+    """Whoever goes past the options is told the same."""
+    odd, uneven = options(), options()
+    object.__setattr__(odd, "width", 7)
+    object.__setattr__(odd, "heads", 1)
+    object.__setattr__(uneven, "heads", 3)
     with pytest.raises(ValueError, match="width 7 is odd"):
-        build_student(sizes(width=7, heads=1))
+        build_student(odd, shape())
     with pytest.raises(ValueError, match="width 8 is no multiple of 3 heads"):
-        build_student(sizes(heads=3))
+        build_student(uneven, shape())
+
+
+def test_the_teacher_draws_the_experts_that_it_keeps_and_shows_f_tr() -> None:
+    teacher, _ = pair()
+    batch = batch_with(HOLES)
+    output = teacher(batch)
+    outlook = teacher.outlook(output, batch)
+    assert teacher.modalities == (TEXT,)
+    assert torch.equal(outlook.logits, output.logits)
+    assert torch.equal(outlook.features, output.features)
+    assert outlook.drawn.keys() == {"kept_experts"}
+    assert outlook.drawn["kept_experts"].keys() == {"text"}
+    measure = outlook.drawn["kept_experts"]["text"]
+    assert torch.equal(measure.values, output.kept[TEXT])
+    assert torch.equal(measure.counted, batch.usable[TEXT])

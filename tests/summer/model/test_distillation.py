@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from torch.nn import functional as F
 
 from summer.corpus import UNKNOWN_LABEL, Modality
 from summer.model.distillation import (
-    InteractiveDistillation,
+    SmoothedTruthLoss,
     align_loss,
     cross_loss,
+    distillation_losses,
     inner_loss,
     mean_of_counted,
     smooth_loss,
@@ -145,7 +147,7 @@ USABLE = {
 TEACHER_USABLE = torch.tensor([[True, True, False, False], [True, False, True, False]])
 
 
-def situation() -> dict[str, object]:
+def situation() -> dict[str, Any]:
     def features() -> Tensor:
         return torch.randn(2, 4, WIDTH, dtype=torch.float64, requires_grad=True)
 
@@ -157,16 +159,13 @@ def situation() -> dict[str, object]:
         "teacher_features": features().detach(),
         "teacher_usable": TEACHER_USABLE,
         "labels": LABELS,
+        "class_weights": None,
     }
-
-
-def distillation(weights: Tensor | None = None) -> InteractiveDistillation:
-    return InteractiveDistillation(weights=KAPPAS, class_weights=weights)
 
 
 def test_equation_15_sums_the_terms_over_modalities_and_utterances() -> None:
     """Pooled by loops over every (modality, utterance), by equations of their own."""
-    loss, given = distillation(), situation()
+    given = situation()
     matrix, bias = given["classifier"].weight.numpy(), given["classifier"].bias.numpy()
     found: dict[str, list[float]] = {"cross": [], "align": [], "inner": [], "smooth": []}
     for place in np.ndindex(2, 4):
@@ -185,7 +184,7 @@ def test_equation_15_sums_the_terms_over_modalities_and_utterances() -> None:
             delta[truth] = 0.9
             found["smooth"].append(-delta @ log_softmax(given["logits"][place].detach().numpy()))
     means = {name: float(np.mean(values)) for name, values in found.items()}
-    terms = loss(**given)
+    terms = distillation_losses(KAPPAS, **given)
     for name, mean in means.items():
         np.testing.assert_allclose(terms[name].item(), mean, err_msg=name)
     total = 0.3 * means["cross"] + 0.5 * means["align"] + 0.7 * means["inner"] + 1.5 * means["smooth"]
@@ -195,17 +194,27 @@ def test_equation_15_sums_the_terms_over_modalities_and_utterances() -> None:
 
 def test_class_weights_reach_both_losses_of_labels() -> None:
     given = situation()
-    plain = distillation()
-    weighted = distillation(CLASS_WEIGHTS)
-    one, other = plain(**given), weighted(**given)
+    one = distillation_losses(KAPPAS, **given)
+    other = distillation_losses(KAPPAS, **{**given, "class_weights": CLASS_WEIGHTS})
     changed = {name for name in one if not torch.allclose(one[name], other[name])}
     assert changed == {"align", "smooth", "total"}
-    assert "class_weights" not in weighted.state_dict()
+
+
+@pytest.mark.parametrize("weights", [None, CLASS_WEIGHTS])
+def test_the_loss_that_a_model_is_handed_is_equation_14_and_leaves_nothing_in_a_checkpoint(
+    weights: Tensor | None,
+) -> None:
+    own = logits()
+    loss = SmoothedTruthLoss(epsilon=0.9, class_weights=weights)
+    expected = smooth_loss(own, LABELS, COUNTED, epsilon=0.9, class_weights=weights)
+    assert torch.equal(loss(own, LABELS, COUNTED), expected)
+    assert isinstance(loss, nn.Module)
+    assert "class_weights" not in loss.state_dict()
 
 
 def test_the_student_is_trained_by_every_usable_branch_and_the_teachers_classifier_is_not() -> None:
-    loss, given = distillation(), situation()
-    loss(**given)["total"].backward()
+    given = situation()
+    distillation_losses(KAPPAS, **given)["total"].backward()
     assert all(parameter.grad is None for parameter in given["classifier"].parameters())
     for m, branch in given["branches"].items():
         moved = branch.grad.abs().sum(dim=-1) > 0

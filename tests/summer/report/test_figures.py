@@ -19,9 +19,11 @@ from summer.report.figures.curves import curves_figure
 from summer.report.figures.projection import MOST_ROWS, _chosen_rows, projection_figure
 from tests.summer.evaluation.made_predictions import LABELS, predictions_of
 
+CHOSEN = {"selected_on": "dev", "loss": 1.0, "w_f1": 0.5}
+
 
 def epoch(number: int, **values: Any) -> dict[str, Any]:
-    return {"epoch": number, "losses": {"total": 1 / number}, "dev_loss": 1.0, "dev_w_f1": 0.5, **values}
+    return {"epoch": number, "losses": {"total": 1 / number}, **CHOSEN, **values}
 
 
 def assert_picture(path: Path) -> None:
@@ -49,7 +51,7 @@ def test_no_predictions_make_no_confusion(tmp_path: Path) -> None:
 
 def test_curves_show_each_seed_and_mark_the_best_epoch_first_of_equals(tmp_path: Path) -> None:
     scores = [[0.2, 0.6, 0.6], [0.7, 0.1]]
-    seeds = [[epoch(n, dev_w_f1=score) for n, score in enumerate(seed, 1)] for seed in scores]
+    seeds = [[epoch(n, w_f1=score) for n, score in enumerate(seed, 1)] for seed in scores]
     histories = {"teacher": seeds, "student": []}
     axes = {found.get_title(): found for found in curves_figure(histories).axes}
     assert list(axes) == ["teacher: training loss", "teacher: dev loss", "teacher: dev w-F1"]
@@ -66,14 +68,24 @@ def test_losses_of_a_wide_range_are_drawn_by_their_logarithm(smallest: float, sc
     assert curves_figure({"student": [history]}).axes[0].get_yscale() == scale
 
 
-def test_a_stage_with_experts_and_one_without_share_a_figure(tmp_path: Path) -> None:
-    routed = [epoch(1, kept_experts={"text": 0.97}), epoch(2, kept_experts={"text": 0.96, "audio": 0.9})]
-    histories = {"teacher": [[epoch(1, dev_loss=None, kept_experts={})]], "student": [routed]}
+def test_a_model_with_experts_and_one_without_share_a_figure(tmp_path: Path) -> None:
+    shares = ({"text": 0.97}, {"text": 0.96, "audio": 0.9})
+    routed = [epoch(number, drawn={"kept_experts": kept}) for number, kept in enumerate(shares, 1)]
+    histories = {"teacher": [[epoch(1, loss=None, drawn={"kept_experts": {}})]], "student": [routed]}
     visible = [axes.get_title() for axes in curves_figure(histories).axes if axes.get_visible()]
     assert visible[:2] == ["teacher: training loss", "teacher: dev w-F1"]
-    assert visible[-1] == "student: experts kept"
+    assert visible[-1] == "student: kept experts"
     draw_curves(tmp_path / "curves.png", histories)
     assert_picture(tmp_path / "curves.png")
+
+
+def test_what_no_epoch_has_gets_no_panel_and_titles_name_the_split_that_chose() -> None:
+    history = [epoch(1, selected_on="test", drawn={"kept_experts": {}, "gate_openness": {"text": 3.0}})]
+    axes = {found.get_title(): found for found in curves_figure({"my-model": [history]}).axes}
+    assert list(axes) == [
+        f"my-model: {title}" for title in ("training loss", "test loss", "test w-F1", "gate openness")
+    ]
+    assert list(axes["my-model: gate openness"].lines[0].get_ydata()) == [3.0]
 
 
 def test_a_training_without_an_epoch_cannot_be_drawn(tmp_path: Path) -> None:

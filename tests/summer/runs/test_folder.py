@@ -1,4 +1,4 @@
-"""The folder of a run: begun, gone on with, begun anew; never taken from somebody else."""
+"""The folder of a run: begun, resumed, begun anew; never taken from somebody else."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from summer.durable import DiskError
-from summer.runs.folder import RECORD, RunError, open_run, origin_of_program, parse_seeds, seeds_so_far
+from summer.runs.folder import RECORD, RunError, begin_run, origin_of_program, read_record
 
 RUN_RECORD: dict[str, Any] = {
     "corpus": "made-up",
     "protocol": "none",
     "labels": ["neutral", "joy"],
     "seeds": [0],
-    "stage": "all",
+    "models": ["teacher", "student"],
     "teacher_run": None,
     "precision": "no",
     "settings": {"model": {"width": 8}, "teacher": {"learning_rate": 0.1}},
@@ -26,11 +26,11 @@ RUN_RECORD: dict[str, Any] = {
 
 
 def begun(out: Path, **changes: Any) -> None:
-    open_run(out, {**RUN_RECORD, **changes}, resume=False, overwrite=False)
+    begin_run(out, {**RUN_RECORD, **changes}, resume=False, overwrite=False)
 
 
 def resumed(out: Path, **changes: Any) -> None:
-    open_run(out, {**RUN_RECORD, **changes}, resume=True, overwrite=False)
+    begin_run(out, {**RUN_RECORD, **changes}, resume=True, overwrite=False)
 
 
 def test_a_run_is_begun_with_its_record(tmp_path: Path) -> None:
@@ -87,19 +87,54 @@ def test_resume_with_other_settings_names_the_key_and_both_values(
     assert json.loads((tmp_path / RECORD).read_text()) == RUN_RECORD
 
 
-def test_resume_may_add_seeds_change_the_stage_and_come_from_another_commit(tmp_path: Path) -> None:
+def test_resume_may_add_seeds_and_models_and_come_from_another_commit(tmp_path: Path) -> None:
     begun(tmp_path)
-    resumed(tmp_path, seeds=[0, 1], stage="student", commit="def")
-    assert seeds_so_far(tmp_path) == [0, 1]
+    resumed(tmp_path, seeds=[0, 1], models=["teacher", "student", "mlp"], commit="def")
+    found = read_record(tmp_path)
+    assert (found["seeds"], found["models"]) == ([0, 1], ["teacher", "student", "mlp"])
+
+
+MLP = {"options": {"hidden_dim": 8}}
+
+
+def with_rivals(**rivals: Any) -> dict[str, Any]:
+    return {**RUN_RECORD["settings"], "rivals": rivals}
+
+
+def test_settings_of_a_rival_bind_once_the_run_has_it(tmp_path: Path) -> None:
+    begun(tmp_path)
+    resumed(tmp_path, models=["teacher", "student", "mlp"], settings=with_rivals(mlp=MLP))
+    others = with_rivals(mlp={"options": {"hidden_dim": 9}})
+    with pytest.raises(RunError, match=r"settings\.rivals\.mlp\.options\.hidden_dim = 8, .*9"):
+        resumed(tmp_path, models=["teacher", "student", "mlp"], settings=others)
+    with pytest.raises(RunError, match=r"settings\.rivals\.mlp\.options\.hidden_dim = 8, .*None"):
+        resumed(tmp_path, models=["teacher", "student", "mlp"])
+
+
+@pytest.mark.parametrize(("stage", "models"), [("teacher", ["teacher"]), ("all", ["teacher", "student"])])
+def test_a_run_of_before_0_2_0_names_its_models_by_its_stage(
+    stage: str, models: list[str], tmp_path: Path
+) -> None:
+    old = {key: value for key, value in RUN_RECORD.items() if key != "models"}
+    (tmp_path / RECORD).write_text(json.dumps({**old, "stage": stage}))
+    assert read_record(tmp_path)["models"] == models
+    resumed(tmp_path, models=models)
+
+
+@pytest.mark.parametrize("record", [None, "{}", "[]", "no JSON", '{"name": "someone else\'s"}'])
+def test_what_is_no_run_has_no_record(record: str | None, tmp_path: Path) -> None:
+    if record is not None:
+        (tmp_path / RECORD).write_text(record)
+    assert read_record(tmp_path) == {}
 
 
 def test_overwrite_begins_anew(tmp_path: Path) -> None:
     begun(tmp_path)
     (tmp_path / "seed0").mkdir()
     (tmp_path / "seed0" / "teacher.safetensors").write_bytes(b"old")
-    open_run(tmp_path, {**RUN_RECORD, "seeds": [5]}, resume=False, overwrite=True)
+    begin_run(tmp_path, {**RUN_RECORD, "seeds": [5]}, resume=False, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == [RECORD]
-    assert seeds_so_far(tmp_path) == [5]
+    assert read_record(tmp_path)["seeds"] == [5]
 
 
 @pytest.mark.parametrize("flags", [{"resume": True}, {"overwrite": True}, {}])
@@ -112,7 +147,7 @@ def test_a_folder_that_is_not_a_run_is_never_touched(
         (tmp_path / RECORD).write_text(record)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(RunError, match="another --out"):
-        open_run(tmp_path, RUN_RECORD, **{"resume": False, "overwrite": False, **flags})
+        begin_run(tmp_path, RUN_RECORD, **{"resume": False, "overwrite": False, **flags})
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -120,7 +155,7 @@ def test_resume_and_overwrite_together_are_refused(tmp_path: Path) -> None:
     begun(tmp_path)
     (tmp_path / "precious").touch()
     with pytest.raises(RunError, match="give one of them"):
-        open_run(tmp_path, RUN_RECORD, resume=True, overwrite=True)
+        begin_run(tmp_path, RUN_RECORD, resume=True, overwrite=True)
     assert (tmp_path / "precious").exists()
 
 
@@ -136,20 +171,6 @@ def test_a_file_in_the_place_of_the_folder_is_refused(out: str, tmp_path: Path) 
     with pytest.raises(DiskError, match="a file stands where a folder must be; choose another --out"):
         begun(tmp_path / out)
     assert (tmp_path / "file").read_text() == "mine"
-
-
-@pytest.mark.parametrize(
-    ("text", "seeds"),
-    [("0", [0]), ("0-4", [0, 1, 2, 3, 4]), ("3,0", [0, 3]), ("7,1-2,2", [1, 2, 7]), (" 1 , 2 ", [1, 2])],
-)
-def test_seeds_are_read_in_order_each_once(text: str, seeds: list[int]) -> None:
-    assert parse_seeds(text) == seeds
-
-
-@pytest.mark.parametrize("text", ["", "a", "-1", "4-0", "1-", "0,,1", "1.5", "0-2-4", "0-99999999999"])
-def test_seeds_that_are_none_are_refused(text: str) -> None:
-    with pytest.raises(RunError, match=f"seeds '{text}': "):
-        parse_seeds(text)
 
 
 def test_a_run_knows_its_commit_and_versions() -> None:

@@ -16,10 +16,11 @@ from safetensors.torch import save_file
 
 from summer.conversations.reading import ModalityFeatures
 from summer.corpus import LabelSet, Modality, Split
-from summer.model.assembly import Student
-from summer.training.checkpoints import CheckpointError, TrainedModel, load_model, save_model
+from summer.model.guided import GuidedStudent
+from summer.training.checkpoints import CheckpointError, TrainedModel, load_checkpoint, save_model
+from summer.training.models import STUDENT, TEACHER
 from summer.training.preparation import Material, prepare
-from summer.training.seed import obtain_student, obtain_teacher
+from summer.training.seed import Settings, check_settings, obtain_model
 from tests.summer.made_up_training import (
     SETTINGS,
     are_equal,
@@ -27,6 +28,7 @@ from tests.summer.made_up_training import (
     made_material,
     made_place,
     predict,
+    student_of,
     train_both,
     weights_of,
     with_model,
@@ -60,40 +62,42 @@ def rewritten(
     return to
 
 
-@pytest.mark.parametrize("stage", ["teacher", "student"])
-def test_a_model_read_back_says_exactly_the_same(stage: str, material: Material, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_a_model_read_back_says_exactly_the_same(name: str, material: Material, tmp_path: Path) -> None:
     models = dict(zip(("teacher", "student"), train_both(material, QUICK, made_place(tmp_path)), strict=True))
-    again = load_model(tmp_path / f"{stage}.safetensors")
-    expected = predict(material, models[stage], Split.TEST, QUICK)
-    assert np.array_equal(predict(material, again, Split.TEST, QUICK).probabilities, expected.probabilities)
-    assert again.origin == models[stage].origin
-    assert again.labels == models[stage].labels
-    assert again.identities == models[stage].identities
-    assert again.teacher_sizes == models[stage].teacher_sizes
-    assert again.student_sizes == models[stage].student_sizes
-    for modality, scale in models[stage].standardisations.items():
+    again = load_checkpoint(tmp_path / f"{name}.safetensors")
+    expected = predict(material, models[name], Split.TEST)
+    assert np.array_equal(predict(material, again, Split.TEST).probabilities, expected.probabilities)
+    assert again.origin == models[name].origin
+    assert again.labels == models[name].labels
+    assert again.identities == models[name].identities
+    assert again.parts == models[name].parts
+    assert again.name == name
+    for modality, scale in models[name].standardisations.items():
         assert np.array_equal(again.standardisations[modality].centre, scale.centre)
         assert np.array_equal(again.standardisations[modality].spread, scale.spread)
-    assert not again.teacher.training
+    assert not any(module.training for module in again.model.modules())
+    assert not any(parameter.requires_grad for parameter in again.model.parameters())
 
 
 def test_writing_what_was_read_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
     path = folder / "student.safetensors"
-    save_model(tmp_path / "copy.safetensors", load_model(path))
+    save_model(tmp_path / "copy.safetensors", load_checkpoint(path))
     assert (tmp_path / "copy.safetensors").read_bytes() == path.read_bytes()
 
 
 def test_a_students_file_carries_its_teacher(folder: Path) -> None:
-    teacher, student = (load_model(folder / f"{name}.safetensors") for name in ("teacher", "student"))
-    assert are_equal(weights_of(student.teacher), weights_of(teacher.teacher))
-    assert isinstance(student.student, Student)
-    assert teacher.student is None
+    teacher, student = (load_checkpoint(folder / f"{one}.safetensors") for one in ("teacher", "student"))
+    assert isinstance(student.model, GuidedStudent)
+    assert are_equal(weights_of(student.model.teacher), weights_of(teacher.model))
+    assert [part.name for part in student.parts] == ["teacher", "student"]
+    assert student.parts[:1] == teacher.parts
     assert set(teacher.standardisations) == {Modality.TEXT}
     assert set(student.standardisations) == {Modality.TEXT, Modality.AUDIO}
 
 
 def test_a_model_knows_what_it_was_trained_on(folder: Path) -> None:
-    origin = load_model(folder / "student.safetensors").origin
+    origin = load_checkpoint(folder / "student.safetensors").origin
     assert (origin.corpus, origin.protocol, origin.seed) == ("made-up", "none", 0)
     assert origin.selected_on == "dev"
     assert origin.epoch == 1
@@ -108,14 +112,14 @@ def test_a_truncated_file_is_named_with_its_remedy(share: float, folder: Path, t
     path = tmp_path / "student.safetensors"
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(CheckpointError, match=f"{path} cannot be read as a trained model .*train again"):
-        load_model(path)
+        load_checkpoint(path)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         CheckpointError, match="no trained model at .*absent.safetensors; make it with summer-train"
     ):
-        load_model(tmp_path / "absent.safetensors")
+        load_checkpoint(tmp_path / "absent.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -125,86 +129,88 @@ def test_a_foreign_safetensors_file_is_refused(metadata: dict[str, str] | None, 
     path = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.zeros(2)}, path, metadata=metadata)
     with pytest.raises(CheckpointError, match=f"{path} .*train again"):
-        load_model(path)
+        load_checkpoint(path)
 
 
 def test_a_file_of_another_version_is_refused(folder: Path, tmp_path: Path) -> None:
     path = rewritten(
         folder / "teacher.safetensors",
         tmp_path / "new.safetensors",
-        lambda header, _: header.update(format=2),
+        lambda header, _: header.update(format=3),
     )
-    with pytest.raises(CheckpointError, match=f"{path} has format 2, this program reads 1; train again"):
-        load_model(path)
+    with pytest.raises(
+        CheckpointError, match=f"{path} has format 3, this program reads 1 and 2; train again"
+    ):
+        load_checkpoint(path)
 
 
 @pytest.mark.parametrize("what", ["width", "missing", "more"])
-def test_weights_that_are_not_those_of_the_sizes_are_refused(what: str, folder: Path, tmp_path: Path) -> None:
+def test_weights_that_are_not_those_of_the_options_are_refused(
+    what: str, folder: Path, tmp_path: Path
+) -> None:
     def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
         if what == "width":
-            header["teacher"]["width"] = 16
+            header["models"][0]["options"]["width"] = 16
         elif what == "missing":
-            del tensors["teacher.classifier.bias"]
+            del tensors["model.classifier.bias"]
         else:
-            tensors["teacher.more"] = torch.zeros(1)
+            tensors["model.more"] = torch.zeros(1)
 
     path = rewritten(folder / "teacher.safetensors", tmp_path / "odd.safetensors", change)
     with pytest.raises(
-        CheckpointError, match=f"{path}: its weights are not those of its sizes .*train again"
+        CheckpointError, match=f"{path}: its weights are not those of its options .*train again"
     ):
-        load_model(path)
+        load_checkpoint(path)
 
 
-@pytest.mark.parametrize("key", ["teacher", "labels", "identities", "origin"])
+@pytest.mark.parametrize("key", ["models", "labels", "identities", "origin"])
 def test_a_header_that_lacks_something_is_refused(key: str, folder: Path, tmp_path: Path) -> None:
     path = rewritten(
         folder / "teacher.safetensors", tmp_path / "odd.safetensors", lambda header, _: header.pop(key)
     )
     with pytest.raises(CheckpointError, match=f"{path} .*train again"):
-        load_model(path)
+        load_checkpoint(path)
 
 
-def obtained(material: Material, folder: Path, stage: str) -> TrainedModel:
-    if stage == "teacher":
-        return obtain_teacher(material, QUICK, made_place(folder))
-    teacher = load_model(folder / "teacher.safetensors")
-    return obtain_student(material, QUICK, made_place(folder), teacher)
+def obtained(material: Material, folder: Path, name: str) -> TrainedModel:
+    teacher = None if name == TEACHER else load_checkpoint(folder / "teacher.safetensors")
+    return obtain_model(name, material, QUICK, made_place(folder), needed=teacher)
 
 
-@pytest.mark.parametrize("stage", ["teacher", "student"])
-def test_a_finished_model_is_read_and_not_trained_again(stage: str, material: Material, folder: Path) -> None:
-    before = (folder / f"{stage}.safetensors").stat().st_mtime_ns
-    obtained(material, folder, stage)
-    assert (folder / f"{stage}.safetensors").stat().st_mtime_ns == before
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_a_finished_model_is_read_and_not_trained_again(name: str, material: Material, folder: Path) -> None:
+    before = (folder / f"{name}.safetensors").stat().st_mtime_ns
+    obtained(material, folder, name)
+    assert (folder / f"{name}.safetensors").stat().st_mtime_ns == before
 
 
-@pytest.mark.parametrize("stage", ["teacher", "student"])
-def test_a_model_of_other_features_is_refused(stage: str, folder: Path) -> None:
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_a_model_of_other_features_is_refused(name: str, folder: Path) -> None:
     conversations = made_learnable()
     text = conversations.features[Modality.TEXT]
     other = ModalityFeatures(vectors=text.vectors, usable=text.usable, fingerprint="e" * 64)
     features = {**conversations.features, Modality.TEXT: other}
     material = prepare(replace(conversations, features=features), SETTINGS.model)
     message = (
-        f"{stage}.safetensors was trained on text features {'f' * 16}.*the store has {'e' * 16}.*"
+        f"{name}.safetensors was trained on text features {'f' * 16}.*the store has {'e' * 16}.*"
         "give the store that it was trained on, or train a new one"
     )
     with pytest.raises(CheckpointError, match=message):
-        obtained(material, folder, stage)
+        obtained(material, folder, name)
 
 
-@pytest.mark.parametrize("stage", ["teacher", "student"])
+@pytest.mark.parametrize("name", ["teacher", "student"])
 @pytest.mark.parametrize(
     "changes",
     [{"labels": LabelSet(("neutral", "anger", "joy"))}, {"protocol": "other"}],
 )
 def test_a_model_of_other_labels_or_another_protocol_is_refused(
-    changes: dict[str, Any], stage: str, folder: Path
+    changes: dict[str, Any], name: str, folder: Path
 ) -> None:
     material = prepare(replace(made_learnable(), **changes), SETTINGS.model)
-    message = rf"{stage}.safetensors was trained for protocol none \(neutral, joy, anger\), .*train a new one"
+    message = rf"{name}.safetensors was trained for protocol none \(neutral, joy, anger\), .*train a new one"
     with pytest.raises(CheckpointError, match=message):
-        obtained(material, folder, stage)
+        obtained(material, folder, name)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +230,7 @@ def test_a_teacher_that_cannot_guide_this_student_is_refused(
 ) -> None:
     settings = with_model(QUICK, **changes)
     with pytest.raises(CheckpointError, match=f"teacher.safetensors .*{message}.*train a new teacher"):
-        obtain_teacher(made_material(settings), settings, made_place(folder))
+        obtain_model(TEACHER, made_material(settings), settings, made_place(folder))
 
 
 @pytest.mark.parametrize(
@@ -241,9 +247,9 @@ def test_ablations_of_the_student_may_borrow_the_teacher(
 ) -> None:
     settings = with_model(QUICK, **changes)
     material = made_material(settings)
-    teacher = obtain_teacher(material, settings, made_place(folder))
-    student = obtain_student(material, settings, made_place(tmp_path), teacher)
-    assert predict(material, student, Split.TEST, settings).probabilities.shape == (9, 3)
+    teacher = obtain_model(TEACHER, material, settings, made_place(folder))
+    student = obtain_model(STUDENT, material, settings, made_place(tmp_path), needed=teacher)
+    assert predict(material, student, Split.TEST).probabilities.shape == (9, 3)
 
 
 @pytest.mark.parametrize("order", [("audio", "text"), ("text", "audio")])
@@ -252,8 +258,118 @@ def test_a_students_modalities_keep_their_order(order: tuple[str, str], tmp_path
     settings = with_model(QUICK, student=tuple(map(Modality, order)))
     material = made_material()
     _, student = train_both(material, settings, made_place(tmp_path))
-    again = load_model(tmp_path / "student.safetensors")
-    assert again.student is not None
-    assert again.student.modalities == tuple(map(Modality, order))
-    ours, theirs = (predict(material, model, Split.DEV, settings) for model in (student, again))
+    again = load_checkpoint(tmp_path / "student.safetensors")
+    assert student_of(again).modalities == tuple(map(Modality, order))
+    ours, theirs = (predict(material, model, Split.DEV) for model in (student, again))
     assert np.array_equal(ours.probabilities, theirs.probabilities)
+
+
+def as_format_1(path: Path, to: Path) -> Path:
+    """The same model as versions before 0.2.0 wrote it."""
+
+    def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        parts = {part["name"]: part for part in header.pop("models")}
+        header["format"] = 1
+        for name in ("teacher", "student"):
+            header[name] = sizes_of_format_1(parts[name]) if name in parts else None
+        origin = header["origin"]
+        origin["dev_w_f1"] = origin.pop("w_f1")
+        del origin["batch_dialogues"]
+        for name in [name for name in tensors if name.startswith("model.")]:
+            inside = name.removeprefix("model.")  # of a pair: teacher.* and student.*
+            tensors[inside if len(parts) == 2 else f"teacher.{inside}"] = tensors.pop(name)
+
+    return rewritten(path, to, change)
+
+
+def sizes_of_format_1(part: dict[str, Any]) -> dict[str, Any]:
+    """What was called ModelSizes: of the options what shapes a network, and the corpus' shape."""
+    options = part["options"].get("model", part["options"])
+    chosen = ("speakers", "speaker_slots", "speaker_fewest_utterances", "guidance", "teacher", "student")
+    shape = {**part["shape"], "feature_dims": dict(part["shape"]["feature_dims"])}
+    return shape | {name: value for name, value in options.items() if name not in chosen}
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_a_file_of_format_1_is_read_and_predicts_the_same(
+    name: str, material: Material, folder: Path, tmp_path: Path
+) -> None:
+    new = load_checkpoint(folder / f"{name}.safetensors")
+    path = as_format_1(folder / f"{name}.safetensors", tmp_path / f"{name}.safetensors")
+    old = load_checkpoint(path)
+    assert (old.name, old.parts, old.origin) == (new.name, new.parts, new.origin)
+    assert (old.labels, old.identities) == (new.labels, new.identities)
+    assert are_equal(weights_of(old.model), weights_of(new.model))
+    assert old.standardisations.keys() == new.standardisations.keys()
+    for split in (Split.DEV, Split.TEST):
+        ours, theirs = (predict(material, model, split) for model in (new, old))
+        assert np.array_equal(ours.probabilities, theirs.probabilities)
+    save_model(tmp_path / "new.safetensors", old)
+    assert (tmp_path / "new.safetensors").read_bytes() == (folder / f"{name}.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("changes", [{"routing": "dense"}, {"experts": 3}, {"guidance": "train"}])
+def test_a_student_of_format_1_keeps_a_teacher_that_was_made_otherwise(
+    changes: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    """The settings in such a file are the student's; its borrowed teacher is built by its own sizes."""
+    settings = with_model(QUICK, **changes)
+    material = made_material(settings)
+    teacher = load_checkpoint(folder / "teacher.safetensors")
+    new = obtain_model(STUDENT, material, settings, made_place(tmp_path), needed=teacher)
+    old = load_checkpoint(as_format_1(tmp_path / "student.safetensors", tmp_path / "old.safetensors"))
+    ours, theirs = (predict(material, model, Split.TEST) for model in (new, old))
+    assert np.array_equal(ours.probabilities, theirs.probabilities)
+    assert old.parts[-1] == new.parts[-1]
+    assert old.parts[0].options.routing == "sparse"
+    assert old.parts[0].options.experts == 2
+
+
+@pytest.mark.parametrize("key", ["teacher", "student", "labels", "origin"])
+def test_a_header_of_format_1_that_lacks_something_is_refused(key: str, folder: Path, tmp_path: Path) -> None:
+    old = as_format_1(folder / "student.safetensors", tmp_path / "old.safetensors")
+    path = rewritten(old, tmp_path / "odd.safetensors", lambda header, _: header.pop(key))
+    with pytest.raises(CheckpointError, match=f"{path} cannot be read as a trained model .*train again"):
+        load_checkpoint(path)
+
+
+def test_a_file_of_a_model_that_this_program_lacks_names_it(folder: Path, tmp_path: Path) -> None:
+    path = rewritten(
+        folder / "teacher.safetensors",
+        tmp_path / "odd.safetensors",
+        lambda header, _: header["models"][0].update(name="dialoguegcn"),
+    )
+    with pytest.raises(CheckpointError, match=f"{path} .*there is no model 'dialoguegcn'"):
+        load_checkpoint(path)
+
+
+def test_options_out_of_range_are_named_by_model_and_key(folder: Path, tmp_path: Path) -> None:
+    path = rewritten(
+        folder / "student.safetensors",
+        tmp_path / "odd.safetensors",
+        lambda header, _: header["models"][1]["options"]["model"].update(experts="many"),
+    )
+    with pytest.raises(CheckpointError, match=f"{path} .*the options of student: model.experts: "):
+        load_checkpoint(path)
+
+
+def choosing_on(split: Split) -> Settings:
+    return with_training(QUICK, select_on=split)
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_a_model_whose_epoch_was_chosen_on_another_split_is_refused(
+    name: str, material: Material, folder: Path
+) -> None:
+    path = folder / f"{name}.safetensors"
+    trained = load_checkpoint(path)
+    check_settings(trained, path, choosing_on(Split.DEV), material.identities)
+    message = (
+        f"{path}: its epoch was chosen on dev, this run chooses on test; "
+        "give --select-on dev, or train a new one"
+    )
+    with pytest.raises(CheckpointError, match=message):
+        check_settings(trained, path, choosing_on(Split.TEST), material.identities)
+    with pytest.raises(CheckpointError, match=message):
+        obtain_model(name, material, choosing_on(Split.TEST), made_place(folder), needed=trained)
+    assert path.is_file()

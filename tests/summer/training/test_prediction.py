@@ -1,33 +1,43 @@
-"""What a stage says of a split: rows in order, every utterance scored, means over what is there."""
+"""What a model says of a split: rows in order, every utterance scored, means over what is there."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 
-from summer.conversations.batches import ConversationDealer
+from summer.conversations.batches import ConversationBatch, ConversationDealer
+from summer.conversations.dialogues import DialogueRows
 from summer.corpus import UNKNOWN_LABEL, Modality, Split
 from summer.training.prediction import SplitOutlook, look_at
 from summer.training.preparation import Material, prepare
-from summer.training.seed import look_at_split, predictions_of
-from summer.training.stages import StudentStage, TeacherStage
+from summer.training.seed import look_at_split, obtain_model, predictions_of
+from summer.training.stages import Stage
 from tests.summer.made_up import LABELS, Lengths
-from tests.summer.made_up_training import LENGTHS, SETTINGS, made_learnable, made_material
-from tests.summer.training.test_stages import made_stages
+from tests.summer.made_up_training import (
+    CPU,
+    LENGTHS,
+    SETTINGS,
+    made_learnable,
+    made_material,
+    made_place,
+    made_stages,
+    train_both,
+    with_training,
+)
 
 FIRST_OF_DEV, FIRST_OF_TEST = 21, 30
+QUICK = with_training(SETTINGS, most_epochs=1)
 
 
-def look(stage: TeacherStage | StudentStage, material: Material, split: Split, size: int = 2) -> SplitOutlook:
-    outlook = look_at_split(material, stage, split, batch_dialogues=size, accelerator=Accelerator(cpu=True))
-    assert outlook is not None
-    return outlook
+def look(stage: Stage, material: Material, split: Split, size: int = 2) -> SplitOutlook:
+    batches = material.dealer.deal(split, size=size, generator=None)
+    return look_at(stage, material.dealer, batches, device=CPU)
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -60,11 +70,11 @@ def test_an_utterance_without_any_modality_is_predicted_and_scored(which: int) -
     material = made_material(holes=holes)
     stage = made_stages()[which]
     outlook = look(stage, material, Split.TEST)
-    predictions = predictions_of(material, outlook, stage, seed=7)
+    predictions = predictions_of(material.conversations.utterances, outlook, stage.name, seed=7)
     assert material.conversations.utterances[FIRST_OF_TEST + 1].id == predictions.ids[1]
     assert predictions.truths[1] >= 0
     assert np.isfinite(predictions.probabilities).all()
-    assert (predictions.seed, predictions.split, predictions.stage) == (7, Split.TEST, stage.name)
+    assert (predictions.seed, predictions.split, predictions.model) == (7, Split.TEST, stage.name)
     assert predictions.dialogues[:5] == ("dia0",) * 4 + ("dia1",)
 
 
@@ -73,11 +83,11 @@ def test_a_modality_that_a_whole_split_lacks_has_no_mean_and_breaks_nothing(whic
     dev = range(FIRST_OF_DEV, FIRST_OF_TEST)
     material = made_material(holes={Modality.TEXT: dev, Modality.AUDIO: dev})
     outlook = look(made_stages()[which], material, Split.DEV)
-    assert outlook.kept_experts == {}
-    assert outlook.modality_weights == {}
+    assert outlook.drawn.keys() == ({"kept_experts"}, {"kept_experts", "modality_weights"})[which]
+    assert not any(outlook.drawn.values())
     assert np.isfinite(outlook.loss)
     assert outlook.weighted_f1 is not None
-    json.dumps([outlook.kept_experts, outlook.loss], allow_nan=False)
+    json.dumps([outlook.drawn, outlook.loss], allow_nan=False)
 
 
 def test_means_leave_out_what_is_not_there() -> None:
@@ -91,19 +101,20 @@ def test_means_leave_out_what_is_not_there() -> None:
     with torch.no_grad():
         for located in material.dealer.of_split(Split.DEV):
             batch = material.dealer.batch([located])
-            alone = stage.outlook(batch)
-            assert alone.modality_weights is not None
+            alone = stage.model(batch).student
             for turn in range(batch.rows.shape[1]):
                 if batch.usable[Modality.TEXT][0, turn]:
                     kept += alone.kept[Modality.TEXT][0, turn].tolist()
                 if any(usable[0, turn] for usable in batch.usable.values()):
                     weights.append(alone.modality_weights[0, turn].tolist())
     assert len(weights) == 8
-    assert outlook.kept_experts[Modality.TEXT] == pytest.approx(sum(kept) / len(kept))
-    assert list(outlook.modality_weights.values()) == pytest.approx(
+    assert outlook.drawn["kept_experts"]["text"] == pytest.approx(sum(kept) / len(kept))
+    mean_weights = outlook.drawn["modality_weights"]
+    assert list(mean_weights) == ["text", "audio"]
+    assert list(mean_weights.values()) == pytest.approx(
         [sum(column) / 8 for column in zip(*weights, strict=True)], rel=1e-4
     )
-    assert sum(outlook.modality_weights.values()) == pytest.approx(1, rel=1e-4)
+    assert sum(mean_weights.values()) == pytest.approx(1, rel=1e-4)
 
 
 def test_an_utterance_without_a_truth_is_predicted_and_in_no_score() -> None:
@@ -118,7 +129,7 @@ def test_an_utterance_without_a_truth_is_predicted_and_in_no_score() -> None:
     assert [
         row for row, truth in zip(outlook.rows, outlook.truths, strict=True) if truth == UNKNOWN_LABEL
     ] == [*sorted(unlabelled)]
-    predictions = predictions_of(material, outlook, stage, seed=0)
+    predictions = predictions_of(material.conversations.utterances, outlook, stage.name, seed=0)
     assert (predictions.truths == -1).sum() == 2
 
 
@@ -130,8 +141,7 @@ def scored(truths: Sequence[int], guesses: Sequence[int]) -> float | None:
         probabilities=np.eye(3, dtype=np.float32)[list(guesses)],
         features=nothing,
         loss=0.0,
-        kept_experts={},
-        modality_weights={},
+        drawn={},
     ).weighted_f1
 
 
@@ -142,13 +152,12 @@ def test_weighted_f1_counts_known_truths_alone() -> None:
     assert scored([UNKNOWN_LABEL], [0]) is None
 
 
-def test_a_split_that_is_not_there_is_nothing() -> None:
+def test_a_split_that_is_not_there_is_nothing(tmp_path: Path) -> None:
     lengths: Lengths = {split: those for split, those in LENGTHS.items() if split is not Split.TEST}
     material = made_material(lengths=lengths)
-    found = look_at_split(
-        material, made_stages()[0], Split.TEST, batch_dialogues=2, accelerator=Accelerator(cpu=True)
-    )
-    assert found is None
+    teacher = obtain_model("teacher", material, QUICK, made_place(tmp_path))
+    assert look_at_split(teacher, material.dealer, Split.TEST, device=CPU) is None
+    assert look_at_split(teacher, material.dealer, Split.DEV, device=CPU) is not None
 
 
 def test_the_loss_is_the_mean_over_batches() -> None:
@@ -156,8 +165,46 @@ def test_the_loss_is_the_mean_over_batches() -> None:
     stage = made_stages()[0].eval()
     batches = material.dealer.deal(Split.DEV, size=2, generator=None)
     assert len(batches) == 2
-    dealer: ConversationDealer = material.dealer
     with torch.no_grad():
-        losses = [float(stage(dealer.batch(batch))["total"]) for batch in batches]
-    outlook = look_at(stage, dealer, batches, Accelerator(cpu=True))
+        losses = [float(stage(material.dealer.batch(batch))["total"]) for batch in batches]
+    outlook = look_at(stage, material.dealer, batches, device=CPU)
     assert outlook.loss == pytest.approx(sum(losses) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_prediction_runs_each_network_once_per_batch(which: int, size: int) -> None:
+    """Outlook and loss come of one pass."""
+    material = made_material()
+    stage = made_stages()[which]
+    calls = dict.fromkeys(("model", "teacher", "student"), 0)
+
+    def count(name: str) -> None:
+        calls[name] += 1
+
+    stage.model.register_forward_hook(lambda *_: count("model"))
+    if which == 1:
+        stage.model.teacher.register_forward_hook(lambda *_: count("teacher"))
+        stage.model.student.register_forward_hook(lambda *_: count("student"))
+    look(stage, material, Split.TEST, size)
+    batches = {1: 3, 2: 2, 3: 1}[size]
+    assert calls == {"model": batches, "teacher": batches * which, "student": batches * which}
+
+
+def test_a_trained_model_is_dealt_the_dialogues_of_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    material = made_material()
+    settings = replace(QUICK, student=replace(QUICK.student, batch_dialogues=2))
+    models = train_both(material, settings, made_place(tmp_path))
+    sizes: list[int] = []
+    batch = type(material.dealer).batch
+
+    def spy(self: ConversationDealer, dialogues: Sequence[DialogueRows]) -> ConversationBatch:
+        sizes.append(len(dialogues))
+        return batch(self, dialogues)
+
+    monkeypatch.setattr(ConversationDealer, "batch", spy)
+    for model in models:
+        look_at_split(model, material.dealer, Split.TEST, device=CPU)
+    assert sizes == [3, 2, 1]  # three dialogues: all at once for the teacher, two and one for the student

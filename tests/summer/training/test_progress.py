@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions
 from summer.training.history import Stopped, TrainingError
-from summer.training.seed import Settings, obtain_teacher
+from summer.training.models import TEACHER
+from summer.training.seed import Settings, obtain_model
 from tests.summer.made_up_training import (
     SETTINGS,
     Log,
@@ -20,13 +22,14 @@ from tests.summer.made_up_training import (
     made_material,
     made_place,
     predict,
+    student_of,
     train_both,
     weights_of,
     with_model,
     with_training,
 )
 
-STEPS_AN_EPOCH = 2
+STEPS_PER_EPOCH = 2
 EPOCHS = SETTINGS.teacher.most_epochs
 
 
@@ -36,13 +39,13 @@ class Outcome:
     def __init__(self, folder: Path, settings: Settings = SETTINGS) -> None:
         material = made_material()
         models = train_both(material, settings, made_place(folder))
-        self.weights = [weights_of(models[0].teacher), weights_of(models[1].student)]
+        self.weights = [weights_of(models[0].model), weights_of(student_of(models[1]))]
         self.origins = [model.origin for model in models]
         self.histories = [
-            json.loads((folder / f"{stage}-history.json").read_text()) for stage in ("teacher", "student")
+            json.loads((folder / f"{name}-history.json").read_text()) for name in ("teacher", "student")
         ]
         self.predictions: list[Predictions] = [
-            predict(material, model, split, settings) for model in models for split in (Split.DEV, Split.TEST)
+            predict(material, model, split) for model in models for split in (Split.DEV, Split.TEST)
         ]
 
     def is_that_of(self, other: Outcome) -> bool:
@@ -66,7 +69,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
 def test_a_run_stopped_anywhere_ends_like_an_unbroken_one(
     steps: int, unbroken: Outcome, tmp_path: Path
 ) -> None:
-    """Teacher and student have 6 steps each, 2 an epoch: 2, 4, 8 and 10 are ends of epochs."""
+    """Teacher and student have 6 steps each, 2 per epoch: 2, 4, 8 and 10 are ends of epochs."""
     with pytest.raises(Stopped):
         train_both(made_material(), SETTINGS, made_place(tmp_path, watch=Log().stops_after(steps)))
     assert Outcome(tmp_path).is_that_of(unbroken)
@@ -76,7 +79,7 @@ def test_a_run_stopped_again_and_again_ends_like_an_unbroken_one(unbroken: Outco
     stops = 0
     for _ in range(2 * EPOCHS - 1):
         try:
-            watch = Log().stops_after(STEPS_AN_EPOCH)
+            watch = Log().stops_after(STEPS_PER_EPOCH)
             train_both(made_material(), SETTINGS, made_place(tmp_path, watch=watch))
         except Stopped:
             stops += 1
@@ -85,9 +88,9 @@ def test_a_run_stopped_again_and_again_ends_like_an_unbroken_one(unbroken: Outco
 
 
 def stopped_after_an_epoch(folder: Path, *, epochs: int = 1) -> Path:
-    place = made_place(folder, watch=Log().stops_after(epochs * STEPS_AN_EPOCH))
+    place = made_place(folder, watch=Log().stops_after(epochs * STEPS_PER_EPOCH))
     with pytest.raises(Stopped):
-        obtain_teacher(made_material(), SETTINGS, place)
+        obtain_model(TEACHER, made_material(), SETTINGS, place)
     return folder / "teacher-progress"
 
 
@@ -120,10 +123,10 @@ def test_a_kill_between_the_best_weights_and_the_epochs_folder_does_no_harm(
 
 def test_progress_that_a_kill_left_beside_a_finished_model_goes(tmp_path: Path) -> None:
     progress = stopped_after_an_epoch(tmp_path / "stopped")
-    obtain_teacher(made_material(), SETTINGS, made_place(tmp_path / "done"))
+    obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path / "done"))
     left = tmp_path / "done" / "teacher-progress"
     shutil.copytree(progress, left)
-    obtain_teacher(made_material(), SETTINGS, made_place(tmp_path / "done"))
+    obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path / "done"))
     assert not left.exists()
 
 
@@ -142,9 +145,12 @@ def test_damaged_progress_is_named_with_its_remedy(name: str, damage: str, tmp_p
     path.write_bytes(content[: len(content) // 2] if damage == "half" else b"")
     if damage == "absent":
         path.unlink()
-    message = r"epoch-1 cannot be gone on from \(.*; delete .*teacher-progress and"
+    message = (
+        r"epoch-1 is damaged or of another version, so that training cannot resume from it \(.*; "
+        "delete .*teacher-progress and train the teacher again"
+    )
     with pytest.raises(TrainingError, match=message):
-        obtain_teacher(made_material(), SETTINGS, made_place(tmp_path))
+        obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path))
 
 
 def test_the_kept_random_states_do_not_matter(unbroken: Outcome, tmp_path: Path) -> None:
@@ -155,8 +161,41 @@ def test_the_kept_random_states_do_not_matter(unbroken: Outcome, tmp_path: Path)
 
 def test_the_progress_of_another_model_is_refused(tmp_path: Path) -> None:
     stopped_after_an_epoch(tmp_path)
-    with pytest.raises(TrainingError, match="cannot be gone on from"):
-        obtain_teacher(made_material(), with_model(SETTINGS, width=16), made_place(tmp_path))
+    with pytest.raises(TrainingError, match="of another version, .* cannot resume from it .*; delete"):
+        obtain_model(TEACHER, made_material(), with_model(SETTINGS, width=16), made_place(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_the_progress_of_the_version_before_is_refused_with_its_remedy(name: str, tmp_path: Path) -> None:
+    """Its records had other names; a student's weights stood beside its teacher's, not with them."""
+    steps = STEPS_PER_EPOCH * (1 if name == "teacher" else EPOCHS + 1)
+    with pytest.raises(Stopped):
+        train_both(made_material(), SETTINGS, made_place(tmp_path, watch=Log().stops_after(steps)))
+    as_before_0_2(tmp_path / f"{name}-progress" / "epoch-1")
+    message = (
+        f"{name}-progress/epoch-1 is damaged or of another version, .*; "
+        f"delete .*{name}-progress and train the {name} again"
+    )
+    with pytest.raises(TrainingError, match=message):
+        train_both(made_material(), SETTINGS, made_place(tmp_path))
+    shutil.rmtree(tmp_path / f"{name}-progress")
+    train_both(made_material(), SETTINGS, made_place(tmp_path))  # the remedy is one
+
+
+def as_before_0_2(epoch: Path) -> None:
+    """Write an epoch's folder anew as the version before left it."""
+    (record,) = json.loads((epoch / "progress.json").read_text())["history"]
+    old = {name: record[name] for name in ("epoch", "losses", "learning_rate")}
+    old |= {"dev_loss": record["loss"], "dev_w_f1": record["w_f1"]}
+    old |= {panel: record["drawn"].get(panel, {}) for panel in ("kept_experts", "modality_weights")}
+    course = {"history": [old], "best_epoch": 1, "best_w_f1": record["w_f1"]}
+    (epoch / "progress.json").write_text(json.dumps(course))
+    weights = load_file(epoch / "model.safetensors")
+    moved = {
+        name.replace("model.student.", "model.", 1).replace("model.teacher.", "teacher.", 1): value
+        for name, value in weights.items()
+    }
+    save_file(moved, epoch / "model.safetensors", metadata={"format": "pt"})
 
 
 def test_a_stopped_run_that_had_lost_its_patience_stays_ended(tmp_path: Path) -> None:
@@ -164,5 +203,5 @@ def test_a_stopped_run_that_had_lost_its_patience_stays_ended(tmp_path: Path) ->
     log = Log()
     material = made_material()
     place = made_place(tmp_path, watch=log.watch())
-    obtain_teacher(material, settings, place)
+    obtain_model(TEACHER, material, settings, place)
     assert [record.epoch for _, record in log.epochs] == [1, 2]  # nothing moves: the second is no better

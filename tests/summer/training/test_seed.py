@@ -11,21 +11,28 @@ from typing import Any
 import numpy as np
 import pytest
 
-from summer.conversations.reading import Conversations, read_conversations
+from summer.baselines.mlp import Mlp, MlpOptions
+from summer.conversations.reading import Conversations
 from summer.corpus import LabelSet, Modality, Split, Utterance
 from summer.evaluation.scores import results
 from summer.training.history import TrainingError
+from summer.training.models import STUDENT, TEACHER, UnknownModelError
 from summer.training.preparation import Material, prepare
-from summer.training.seed import Settings, obtain_student, obtain_teacher
-from tests.summer.made_up import LABELS, Lengths, write_stores
+from summer.training.seed import ModelSettings, Settings, obtain_model
+from tests.summer.made_up import LABELS, Lengths
 from tests.summer.made_up_training import (
     LENGTHS,
     SETTINGS,
+    TRAINING,
+    Log,
+    are_equal,
     made_learnable,
     made_material,
     made_place,
     predict,
+    student_of,
     train_both,
+    weights_of,
     with_model,
     with_training,
 )
@@ -33,6 +40,9 @@ from tests.summer.made_up_training import (
 QUICK = with_training(SETTINGS, most_epochs=1)
 ONE_EACH: Lengths = {Split.TRAIN: (4,), Split.DEV: (3,), Split.TEST: (2,)}
 EVERY_MODALITY = tuple(Modality)
+RIVAL = ModelSettings(
+    options=MlpOptions(hidden_dim=16), training=replace(TRAINING, most_epochs=12, patience_epochs=12)
+)
 
 
 def changed(conversations: Conversations, change: Callable[[Utterance], Mapping[str, Any]]) -> Conversations:
@@ -43,7 +53,7 @@ def changed(conversations: Conversations, change: Callable[[Utterance], Mapping[
 def works(material: Material, folder: Path, settings: Settings = QUICK) -> dict[str, Any]:
     """Train both, predict all there is; the results."""
     predictions = [
-        predict(material, model, split, settings)
+        predict(material, model, split)
         for model in train_both(material, settings, made_place(folder))
         for split in (Split.DEV, Split.TEST)
         if material.dealer.of_split(split)
@@ -57,25 +67,27 @@ def works(material: Material, folder: Path, settings: Settings = QUICK) -> dict[
 def test_a_teacher_whose_modality_has_no_store_is_refused_with_the_choice(tmp_path: Path) -> None:
     settings = with_model(QUICK, teacher=Modality.VIDEO)
     with pytest.raises(
-        TrainingError, match="modality video has no store; there is text, audio: .*--modality"
+        TrainingError,
+        match="the teacher reads video, of which no store is given; there is text, audio: .*--modality",
     ):
-        obtain_teacher(made_material(), settings, made_place(tmp_path))
+        obtain_model(TEACHER, made_material(), settings, made_place(tmp_path))
 
 
 def test_the_student_leaves_out_what_the_corpus_lacks(tmp_path: Path) -> None:
     settings = with_model(QUICK, student=EVERY_MODALITY)
     material = made_material(settings, modalities=(Modality.TEXT, Modality.VIDEO))
     _, student = train_both(material, settings, made_place(tmp_path))
-    assert student.student is not None
-    assert student.student.modalities == (Modality.TEXT, Modality.VIDEO)
+    assert student_of(student).modalities == (Modality.TEXT, Modality.VIDEO)
 
 
 def test_a_student_of_modalities_that_are_not_there_is_refused(tmp_path: Path) -> None:
     settings = with_model(QUICK, student=(Modality.VIDEO,))
     material = made_material()
-    teacher = obtain_teacher(material, settings, made_place(tmp_path))
-    with pytest.raises(TrainingError, match="none of the student's modalities video has a store; give one"):
-        obtain_student(material, settings, made_place(tmp_path), teacher)
+    teacher = obtain_model(TEACHER, material, settings, made_place(tmp_path))
+    with pytest.raises(
+        TrainingError, match="the student reads video, of which no store is given; there is text, audio"
+    ):
+        obtain_model(STUDENT, material, settings, made_place(tmp_path), needed=teacher)
 
 
 @pytest.mark.parametrize("teacher", EVERY_MODALITY)
@@ -93,9 +105,9 @@ def test_a_corpus_without_test_trains_and_is_scored_on_dev_only(tmp_path: Path) 
 def test_a_corpus_without_dev_trains_where_test_chooses_and_says_so(tmp_path: Path) -> None:
     lengths = {split: those for split, those in LENGTHS.items() if split is not Split.DEV}
     with pytest.raises(TrainingError, match="dev is to choose the epoch .* --select-on test"):
-        obtain_teacher(made_material(lengths=lengths), QUICK, made_place(tmp_path / "dev"))
+        obtain_model(TEACHER, made_material(lengths=lengths), QUICK, made_place(tmp_path / "dev"))
     settings = with_training(QUICK, select_on=Split.TEST)
-    teacher = obtain_teacher(made_material(lengths=lengths), settings, made_place(tmp_path / "test"))
+    teacher = obtain_model(TEACHER, made_material(lengths=lengths), settings, made_place(tmp_path / "test"))
     assert teacher.origin.selected_on == "test"
 
 
@@ -103,12 +115,6 @@ def test_one_dialogue_in_each_split_is_enough(tmp_path: Path) -> None:
     labels = {0: "neutral", 1: "joy"}
     conversations = changed(made_learnable(ONE_EACH), lambda u: {"label": labels.get(u.turn, "anger")})
     works(prepare(conversations, SETTINGS.model), tmp_path)
-
-
-def test_one_class_alone_is_refused_on_reading(tmp_path: Path) -> None:
-    conversations = changed(made_learnable(), lambda _: {"label": "joy"})
-    with pytest.raises(ValueError, match="every training utterance of made-up is 'joy'; .* at least 2"):
-        read_conversations(write_stores(tmp_path, conversations))
 
 
 @pytest.mark.parametrize("weighting", ["none", "root", "balanced"])
@@ -150,14 +156,6 @@ def test_dialogues_of_1_and_of_110_utterances_stand_side_by_side(tmp_path: Path)
     works(made_material(settings, lengths=lengths), tmp_path, settings)
 
 
-@pytest.mark.parametrize("split", [Split.TRAIN, Split.TEST])
-def test_a_dialogue_longer_than_the_model_reads_is_refused_before_training(split: Split) -> None:
-    lengths = {**LENGTHS, split: (3, 9, 2)}
-    message = f"dialogue {split}/dia1 has 9 utterances, the model reads 8; set model.longest_dialogue to that"
-    with pytest.raises(TrainingError, match=message):
-        made_material(lengths=lengths)
-
-
 def test_utterances_without_any_modality_are_predicted_and_scored(tmp_path: Path) -> None:
     rows = [0, 5, 22, 31, 34]  # of all splits
     holes = {Modality.TEXT: rows, Modality.AUDIO: rows}
@@ -181,40 +179,61 @@ def test_utterances_without_a_label_train_nothing_and_are_predicted(tmp_path: Pa
     assert support == sum(LENGTHS[Split.TEST]) - len(LENGTHS[Split.TEST])
 
 
-def test_training_truths_are_those_that_have_a_label_and_a_vector() -> None:
-    rows = [0, 3]
-    conversations = changed(
-        made_learnable(holes={Modality.TEXT: rows, Modality.AUDIO: rows}),
-        lambda u: {"label": ""} if u.id == "train/dia0_utt1" else {},
-    )
-    truths = prepare(conversations, SETTINGS.model).training_truths
-    training = [u for u in conversations.utterances if u.split is Split.TRAIN]
-    assert truths.tolist() == [
-        LABELS.index(u.label) for row, u in enumerate(training) if row not in (0, 1, 3)
-    ]
-
-
-def test_features_are_standardised_by_the_training_split_alone() -> None:
-    material = made_material()
-    moved = made_learnable()
-    test_rows = [row for row, u in enumerate(moved.utterances) if u.split is Split.TEST]
-    for one in moved.features.values():
-        one.vectors[test_rows] *= 1000
-    again = prepare(moved, SETTINGS.model)
-    for modality, scale in material.standardisations.items():
-        assert np.array_equal(scale.centre, again.standardisations[modality].centre)
-        assert np.array_equal(scale.spread, again.standardisations[modality].spread)
-
-
 def test_settings_become_plain_json_and_name_every_table() -> None:
     entries = SETTINGS.to_json()
     assert entries.keys() == {"model", "teacher", "student", "distillation"}
     assert entries["model"]["student"] == ["text", "audio", "video"]
     assert entries["teacher"]["select_on"] == "dev"
     assert json.loads(json.dumps(entries)) == entries
+    entries = replace(SETTINGS, rivals={"mlp": RIVAL}).to_json()
+    assert entries["rivals"]["mlp"]["options"]["hidden_dim"] == 16
+    assert entries["rivals"]["mlp"]["training"]["most_epochs"] == 12
 
 
 def test_two_classes_are_enough(tmp_path: Path) -> None:
     conversations = changed(made_learnable(), lambda u: {"label": "joy"} if u.label == "anger" else {})
     material = prepare(replace(conversations, labels=LabelSet(("neutral", "joy"))), SETTINGS.model)
     assert works(material, tmp_path)["student"]["test"]["per_class"].keys() == {"neutral", "joy"}
+
+
+def test_a_model_without_settings_of_its_own_has_its_kinds() -> None:
+    assert SETTINGS.of("mlp").options == MlpOptions()
+    assert SETTINGS.of("mlp").training.learning_rate == 1e-3
+    assert replace(SETTINGS, rivals={"mlp": RIVAL}).of("mlp") == RIVAL
+    assert SETTINGS.of("teacher").options == SETTINGS.model
+    assert SETTINGS.of("student").options.distillation == SETTINGS.distillation
+    assert SETTINGS.of("teacher").epsilon == SETTINGS.distillation.epsilon
+
+
+def test_a_rival_trains_is_kept_and_read_again_like_any_model(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, rivals={"mlp": RIVAL})
+    material = made_material(lengths={**LENGTHS, Split.TRAIN: (5,) * 12})
+    log = Log()
+    trained = obtain_model("mlp", material, settings, made_place(tmp_path, watch=log.watch()))
+    assert isinstance(trained.model, Mlp)
+    assert (trained.name, trained.modalities) == ("mlp", (Modality.TEXT, Modality.AUDIO))
+    assert [part.options for part in trained.parts] == [RIVAL.options]
+    assert trained.origin.batch_dialogues == RIVAL.training.batch_dialogues
+    assert {name for name, _ in log.epochs} == {"mlp"}
+    losses = [record.losses["total"] for _, record in log.epochs]
+    assert losses[-1] < 0.5 * losses[0]
+    assert log.epochs[0][1].drawn == {}
+    scores = predict(material, trained, Split.TEST)
+    assert (scores.guesses == scores.truths).mean() > 0.9  # the features reveal the label
+    found = sorted(path.name for path in tmp_path.iterdir())
+    assert found == ["mlp-history.json", "mlp.safetensors"]
+    again = obtain_model("mlp", material, settings, made_place(tmp_path, watch=log.watch()))
+    assert again.origin == trained.origin
+    assert are_equal(weights_of(again.model), weights_of(trained.model))
+    assert len(log.epochs) == len(losses)  # it was read
+    assert np.array_equal(predict(material, again, Split.TEST).probabilities, scores.probabilities)
+
+
+def test_a_student_without_a_teacher_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a student needs a trained teacher, and none is there"):
+        obtain_model(STUDENT, made_material(), QUICK, made_place(tmp_path))
+
+
+def test_a_model_that_there_is_not_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match="there is no model 'studnet', did you mean 'student'"):
+        obtain_model("studnet", made_material(), QUICK, made_place(tmp_path))

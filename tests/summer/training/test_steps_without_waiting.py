@@ -11,13 +11,21 @@ import torch
 from accelerate import Accelerator
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from summer.baselines import BASELINES
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Split
-from summer.model.assembly import build_student, build_teacher
-from summer.options import LossWeights
+from summer.model.distillation import SmoothedTruthLoss
+from summer.training.preparation import shape_of
 from summer.training.seed import Workplace
-from summer.training.stages import StudentStage, TeacherStage
-from tests.summer.made_up_training import SETTINGS, TWO_MODALITIES, Log, made_material, train_both
+from summer.training.stages import Stage
+from tests.summer.made_up_training import (
+    SETTINGS,
+    TWO_MODALITIES,
+    Log,
+    made_material,
+    made_stages,
+    train_both,
+)
 
 WAITING = {"aten::_local_scalar_dense", "aten::nonzero", "aten::equal", "aten::is_nonzero"}
 
@@ -37,24 +45,19 @@ class ValuesForTheHost(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def stages() -> Iterator[tuple[TeacherStage | StudentStage, ConversationBatch]]:
-    from summer.training.preparation import sizes_of
-
+def stages() -> Iterator[tuple[Stage, ConversationBatch]]:
+    """Teacher, student and every rival, each with class weights, in training."""
     material = made_material()
-    dialogues = material.dealer.of_split(Split.TRAIN)[:3]
-    batch = material.dealer.batch(dialogues)
-    teacher = build_teacher(sizes_of(material, SETTINGS.model, TWO_MODALITIES[:1]))
-    yield TeacherStage(teacher, epsilon=0.9, class_weights=torch.ones(3)).train(), batch
-    student = build_student(sizes_of(material, SETTINGS.model, TWO_MODALITIES))
-    yield (
-        StudentStage(
-            student, teacher=teacher, weights=LossWeights(), class_weights=torch.ones(3), guidance="always"
-        ).train(),
-        batch,
-    )
+    batch = material.dealer.batch(material.dealer.of_split(Split.TRAIN)[:3])
+    for stage in made_stages(class_weights=torch.ones(3)):
+        yield stage.train(), batch
+    for name, kind in BASELINES.items():
+        truth_loss = SmoothedTruthLoss(epsilon=0.9, class_weights=torch.ones(3))
+        model = kind.build(kind.options(), shape_of(material, TWO_MODALITIES))
+        yield Stage(name, model, truth_loss).train(), batch
 
 
-def step(stage: TeacherStage | StudentStage, batch: ConversationBatch, adam: torch.optim.Optimizer) -> None:
+def step(stage: Stage, batch: ConversationBatch, adam: torch.optim.Optimizer) -> None:
     stage(batch)["total"].backward()
     torch.nn.utils.clip_grad_norm_([p for p in stage.parameters() if p.requires_grad], 1.0)
     adam.step()
@@ -113,6 +116,6 @@ def test_teacher_and_student_train_on_cuda(tmp_path: Path, precision: str) -> No
         watch=log.watch(),
     )
     train_both(made_material(), SETTINGS, place)
-    for stage in ("teacher", "student"):
-        losses = [record.losses["total"] for name, record in log.epochs if name == stage]
-        assert losses[-1] < losses[0], stage
+    for model in ("teacher", "student"):
+        losses = [record.losses["total"] for name, record in log.epochs if name == model]
+        assert losses[-1] < losses[0], model

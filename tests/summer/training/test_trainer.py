@@ -17,13 +17,15 @@ from summer.conversations.batches import ConversationDealer
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions
 from summer.model.assembly import build_teacher
+from summer.model.distillation import SmoothedTruthLoss
 from summer.options import TrainingOptions
-from summer.training.history import STEPS_BETWEEN_LOOKS, EpochRecord, LossBook, TrainingError, Watch
+from summer.training.history import STEPS_BETWEEN_LOOKS, Course, EpochRecord, LossBook, TrainingError, Watch
+from summer.training.models import STUDENT, TEACHER
 from summer.training.prediction import SplitOutlook
-from summer.training.preparation import Material
+from summer.training.preparation import Material, shape_of
 from summer.training.progress import BEST
-from summer.training.seed import obtain_teacher
-from summer.training.stages import TeacherStage
+from summer.training.seed import obtain_model
+from summer.training.stages import Stage
 from summer.training.trainer import train
 from tests.summer.made_up import LABELS
 from tests.summer.made_up_training import (
@@ -35,24 +37,21 @@ from tests.summer.made_up_training import (
     made_material,
     made_place,
     predict,
+    student_of,
     train_both,
     weights_of,
     with_model,
     with_training,
 )
 
-DIM_OF_TEXT = 6
 
-
-def new_stage(material: Material, *, class_weights: torch.Tensor | None = None) -> TeacherStage:
-    from summer.training.preparation import sizes_of
-
+def new_stage(material: Material, *, class_weights: torch.Tensor | None = None) -> Stage:
     torch.manual_seed(0)
-    sizes = sizes_of(material, SETTINGS.model, (SETTINGS.model.teacher,))
-    return TeacherStage(build_teacher(sizes), epsilon=0.9, class_weights=class_weights)
+    teacher = build_teacher(SETTINGS.model, shape_of(material, (SETTINGS.model.teacher,)))
+    return Stage(TEACHER, teacher, SmoothedTruthLoss(epsilon=0.9, class_weights=class_weights))
 
 
-def trained(stage: TeacherStage, material: Material, folder: Path, **changes: Any) -> Any:
+def trained(stage: Stage, material: Material, folder: Path, **changes: Any) -> Course:
     options = {
         "options": TRAINING,
         "seed": 0,
@@ -89,10 +88,10 @@ def test_teacher_and_student_learn_and_beat_the_majority(tmp_path: Path) -> None
     material = made_material(settings, lengths={**LENGTHS, Split.TRAIN: (5,) * 12})
     log = Log()
     models = train_both(material, settings, made_place(tmp_path, watch=log.watch()))
-    for stage, model in zip(("teacher", "student"), models, strict=True):
-        losses = [record.losses["total"] for name, record in log.epochs if name == stage]
+    for model in models:
+        losses = [record.losses["total"] for name, record in log.epochs if name == model.name]
         assert min(losses[-2:]) < 0.8 * losses[0]
-        score = weighted_f1(predict(material, model, Split.TEST, settings))
+        score = weighted_f1(predict(material, model, Split.TEST))
         assert score > weighted_f1_of_majority(material, Split.TEST) + 0.2
 
 
@@ -104,7 +103,7 @@ def test_one_seed_repeats_itself_and_another_does_not(tmp_path: Path) -> None:
         log = Log()
         place = made_place(tmp_path / name, seed=seed, watch=log.watch())
         _, student = train_both(made_material(settings), settings, place)
-        runs.append((weights_of(student.student), log.epochs))
+        runs.append((weights_of(student_of(student)), log.epochs))
     assert are_equal(runs[0][0], runs[1][0])
     assert runs[0][1] == runs[1][1]
     assert not are_equal(runs[0][0], runs[2][0])
@@ -114,7 +113,7 @@ def test_training_leaves_the_random_numbers_of_the_caller_alone(tmp_path: Path) 
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
-    obtain_teacher(made_material(), with_training(SETTINGS, most_epochs=1), made_place(tmp_path))
+    obtain_model(TEACHER, made_material(), with_training(SETTINGS, most_epochs=1), made_place(tmp_path))
     assert torch.equal(torch.rand(2), expected)
 
 
@@ -134,12 +133,8 @@ def test_test_labels_cannot_move_the_model(tmp_path: Path) -> None:
             )
             dealer = ConversationDealer(conversations, material.identities)
             material = replace(material, conversations=conversations, dealer=dealer)
-        weights.append(
-            [
-                weights_of(m.student or m.teacher)
-                for m in train_both(material, settings, made_place(tmp_path / name))
-            ]
-        )
+        teacher, student = train_both(material, settings, made_place(tmp_path / name))
+        weights.append([weights_of(teacher.model), weights_of(student_of(student))])
     assert are_equal(weights[0][0], weights[1][0])
     assert are_equal(weights[0][1], weights[1][1])
 
@@ -171,8 +166,7 @@ def scripted_outlook(hits: int) -> SplitOutlook:
         probabilities=guesses,
         features=guesses,
         loss=1.0,
-        kept_experts={},
-        modality_weights={},
+        drawn={},
     )
 
 
@@ -180,7 +174,7 @@ def test_early_stopping_keeps_the_first_of_the_best_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hits = iter([3, 7, 7, 5, 6, 9, 9])
-    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_: scripted_outlook(next(hits)))
+    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_, **__: scripted_outlook(next(hits)))
     material = made_material()
     stage = new_stage(material)
     snapshots: list[dict[str, torch.Tensor]] = []
@@ -192,8 +186,8 @@ def test_early_stopping_keeps_the_first_of_the_best_epochs(
     options = replace(TRAINING, most_epochs=7, patience_epochs=3)
     course = trained(stage, material, tmp_path, options=options, watch=watch)
     assert [record.epoch for record in course.history] == [1, 2, 3, 4, 5]  # 3 epochs after the second
-    assert course.best_epoch == 2
-    assert course.best_w_f1 == pytest.approx(2 * 7 / (10 + 7))
+    assert course.best.epoch == 2
+    assert course.best.w_f1 == pytest.approx(2 * 7 / (10 + 7))
     assert are_equal(weights_of(stage.model), snapshots[1])
     assert not are_equal(snapshots[1], snapshots[2])
     assert not are_equal(snapshots[1], snapshots[4])
@@ -203,11 +197,11 @@ def test_training_ends_with_the_last_epoch_where_scores_keep_rising(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hits = iter(range(1, 9))
-    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_: scripted_outlook(next(hits)))
+    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_, **__: scripted_outlook(next(hits)))
     material = made_material()
     options = replace(TRAINING, most_epochs=3, patience_epochs=1)
     course = trained(new_stage(material), material, tmp_path, options=options)
-    assert (len(course.history), course.best_epoch) == (3, 3)
+    assert (len(course.history), course.best.epoch) == (3, 3)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +269,7 @@ def test_class_weights_change_the_course(tmp_path: Path) -> None:
     assert abs(losses[2] - losses[0]) > 1e-3
 
 
-def poison_after(stage: TeacherStage, *, epoch: int, step: int) -> Watch:
+def poison_after(stage: Stage, *, epoch: int, step: int) -> Watch:
     """Spoils the model once that step was done."""
 
     def on_step(_: str, epoch_now: int, step_now: int, __: int) -> None:
@@ -309,13 +303,11 @@ def test_a_model_that_the_last_step_spoilt_is_not_kept(tmp_path: Path) -> None:
 
 def test_a_nan_in_the_students_training_leaves_the_finished_teacher(tmp_path: Path) -> None:
     material = made_material()
-    teacher = obtain_teacher(material, SETTINGS, made_place(tmp_path))
+    teacher = obtain_model(TEACHER, material, SETTINGS, made_place(tmp_path))
     before = (tmp_path / "teacher.safetensors").read_bytes()
     settings = replace(SETTINGS, student=replace(TRAINING, learning_rate=1e30))
-    from summer.training.seed import obtain_student
-
     with pytest.raises(TrainingError, match=r"student, epoch \d.* is (nan|inf); .*student.learning_rate"):
-        obtain_student(material, settings, made_place(tmp_path), teacher)
+        obtain_model(STUDENT, material, settings, made_place(tmp_path), needed=teacher)
     assert (tmp_path / "teacher.safetensors").read_bytes() == before
     assert not (tmp_path / "student.safetensors").exists()
 
@@ -357,8 +349,11 @@ def test_every_record_tells_its_losses_rate_and_scores(tmp_path: Path) -> None:
     assert log.steps[:3] == [("teacher", 1, 1, 2), ("teacher", 1, 2, 2), ("teacher", 2, 1, 2)]
     record: EpochRecord = course.history[0]
     assert set(record.losses) == {"smooth", "total"}
-    assert 0 <= record.dev_w_f1 <= 1
-    assert record.kept_experts.keys() == {"text"}
+    assert 0 <= record.w_f1 <= 1
+    assert record.loss > 0
+    assert record.selected_on == "dev"
+    assert record.drawn.keys() == {"kept_experts"}
+    assert record.drawn["kept_experts"].keys() == {"text"}
 
 
 @pytest.mark.parametrize(
