@@ -1,7 +1,8 @@
 """What is known of a corpus as it really is, read from its versioned TOML.
 
-The shipped files are `extraction/corpora/<corpus>/<corpus>.toml`. Copy one, correct it, and give it with the policy
-`quirks=PATH`: it is read instead of the shipped one. An unknown key or a value of the wrong kind is an error.
+The shipped files are `extraction/corpora/<corpus>/<corpus>.toml`. Copy one, correct it, and give it with
+the policy `quirks=PATH`: it is read instead of the shipped one. An unknown key or a value of the wrong kind
+is an error.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState, PartialState
 
 from summer.conversations.reading import read_conversations
 from summer.corpus import Split
@@ -37,6 +38,7 @@ from summer.training.seed import (
     look_at_split,
     obtain_model,
     predictions_of,
+    present_modalities,
 )
 
 PRECISIONS = ("no", "bf16", "fp16")
@@ -52,7 +54,7 @@ class Experiment:
         models: names of those that are trained, in the order of tables; what one needs is trained before it.
         teacher_run: take the teachers of another run instead of training some; it needs the same seeds.
         finished_teachers: train no teacher: refuse to begin where one is not finished.
-        device: "auto" (CUDA where there is one), "cpu" or "cuda:N".
+        device: "auto" (CUDA where there is one), "cpu" or "cuda:N", as torch has it.
         precision: "no" (float32), "bf16" or "fp16".
         resume: continue a stopped run, or add seeds or models to it.
         overwrite: start the run anew.
@@ -111,6 +113,8 @@ def run_experiment(experiment: Experiment, audience: Audience | None = None) -> 
     material = prepare(read_conversations(experiment.stores), experiment.settings.model)
     record = _record(experiment, material)
     _check(experiment)
+    for model in experiment.models:
+        present_modalities(model, experiment.settings.of(model).options, material)
     if accelerator().is_main_process:
         begin_run(experiment.out, record, resume=experiment.resume, overwrite=experiment.overwrite)
         keep_features(experiment.out, experiment.stores)
@@ -171,6 +175,8 @@ def accelerators(device: str, precision: str) -> Callable[[], Accelerator]:
     """
     if precision not in PRECISIONS:
         raise RunError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if PartialState().num_processes == 1:  # accelerate keeps the first precision and device of a process
+        AcceleratorState._reset_state(reset_partial_state=True)
     if device.startswith("cuda:"):
         torch.cuda.set_device(device)  # accelerate takes the current one, of several processes each its own
     return partial(Accelerator, cpu=device == "cpu", mixed_precision=precision)

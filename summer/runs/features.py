@@ -72,6 +72,7 @@ def keep_features(out: Path, stores: Sequence[Path]) -> None:
     folder = out / FEATURES
     if (folder / RECORD).is_file():
         return
+    shutil.rmtree(folder, ignore_errors=True)  # the record is the last file of a whole folder
     kept = {}
     for path in stores:
         with FeatureStore(path) as store:

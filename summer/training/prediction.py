@@ -73,7 +73,7 @@ def look_at(
         for dialogues in batches:
             batch = dealer.batch(dialogues).to(device)
             (outlook, loss), present = stage.look(batch), batch.rows != NO_ROW
-            columns["losses"].append(loss.unsqueeze(0))
+            columns["losses"].append(loss.float().unsqueeze(0))
             columns["rows"].append(batch.rows[present])
             columns["truths"].append(batch.labels[present])
             columns["probabilities"].append(outlook.logits[present].float().softmax(dim=-1))

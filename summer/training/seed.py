@@ -230,7 +230,7 @@ def _trained(
     part = Part(
         name=name,
         options=own.options,
-        shape=shape_of(material, _present_modalities(name, own.options, material)),
+        shape=shape_of(material, present_modalities(name, own.options, material)),
     )
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
@@ -258,7 +258,12 @@ def _trained(
     return _finished(trained.with_own_scales(), place, course)
 
 
-def _present_modalities(name: str, options: Any, material: Material) -> tuple[Modality, ...]:
+def present_modalities(name: str, options: Any, material: Material) -> tuple[Modality, ...]:
+    """Which of its modalities a model will read of a corpus.
+
+    Raises:
+        TrainingError: the corpus has none of them.
+    """
     wanted, features = kind_of(name).reads(options), material.conversations.features
     present = tuple(modality for modality in wanted if modality in features)
     if not present:

@@ -60,7 +60,8 @@ CASES: dict[str, Case] = {
     "train": (
         train_app,
         "pipelines.train.run.carry_out",
-        "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --model mlp --model teacher --modality audio "
+        "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --model mlp "
+        "--model teacher --modality audio "
         "--seeds 0-4 --teacher other --select-on test -o a.b=1 -o c.d=2 --device cuda:1 --precision bf16 "
         "--resume --overwrite --projection",
         TrainingOrder(
