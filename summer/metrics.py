@@ -4,9 +4,11 @@
     precision_c = hits_c / guessed_c
     F1_c        = 2 hits_c / (support_c + guessed_c)
     w-F1        = sum_c support_c F1_c / sum_c support_c
+    macro-F1    = mean of F1_c over the classes with support_c > 0
 
-A share of nothing is 0. All scores work on any number of tables at once, which is what makes thousands of
-resamples cheap: the counts of a resample are the sum of the counts of its dialogues.
+A share of nothing is 0. All these work on any number of tables at once, which is what makes thousands of
+resamples cheap: the counts of a resample are the sum of the counts of its dialogues. One score follows from
+probabilities instead: the expected calibration error.
 
 One home for both halves: the encoder's epoch and the model's are chosen by the same number. Loads no torch.
 
@@ -58,9 +60,47 @@ def weighted_f1(confusions: Float64[np.ndarray, "*many cls cls"]) -> Float64[np.
     return _share((f1_scores(confusions) * support).sum(axis=-1), support.sum(axis=-1))
 
 
+def macro_f1(confusions: Float64[np.ndarray, "*many cls cls"]) -> Float64[np.ndarray, "*many"]:
+    """Mean of F1 over the classes that have utterances, all with the same weight; 0 where none has any."""
+    present = confusions.sum(axis=-1) > 0
+    return _share((f1_scores(confusions) * present).sum(axis=-1), present.sum(axis=-1))
+
+
 def accuracy(confusions: Float64[np.ndarray, "*many cls cls"]) -> Float64[np.ndarray, "*many"]:
     """Share of utterances whose guess is right: the recalls' mean, weighted by support."""
     return _share(_hits(confusions).sum(axis=-1), confusions.sum(axis=(-2, -1)))
+
+
+def expected_calibration_error(probabilities: ArrayLike, truths: ArrayLike, bins: int = 15) -> float:
+    """How far a model's confidence is from its accuracy, 0 to 1; utterances without a truth are left out.
+
+        ECE = sum_b n_b / n |accuracy_b - confidence_b|
+
+    Confidence is the highest probability. Bin b, from 1, holds the n_b of n utterances whose confidence is in
+    ((b - 1) / bins, b / bins]; its accuracy is the share of right guesses, its confidence the mean.
+
+    Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, equation 3.
+
+    Args:
+        probabilities: (rows, cls); the guess is the most probable class, the first of equals.
+        truths: (rows,) class indices; a truth may be UNKNOWN_LABEL. With none known the error is 0.
+
+    Raises:
+        ValueError: fewer than one bin, or not one truth per row of probabilities.
+    """
+    shares, wanted = np.asarray(probabilities, dtype=np.float64), np.asarray(truths, dtype=np.int64)
+    if bins < 1:
+        raise ValueError(f"{bins} bins; give at least one, as a rule 15")
+    if shares.ndim != 2 or wanted.shape != shares.shape[:1]:
+        raise ValueError(
+            f"probabilities of shape {shares.shape} and truths of shape {wanted.shape}; give (rows, cls) and "
+            "(rows,)"
+        )
+    known = wanted != UNKNOWN_LABEL
+    confidence = shares[known].max(axis=1)
+    surplus = (shares[known].argmax(axis=1) == wanted[known]) - confidence
+    place = np.digitize(confidence, np.linspace(0, 1, bins + 1)[1:-1], right=True)
+    return float(np.abs(np.bincount(place, weights=surplus, minlength=bins)).sum() / max(known.sum(), 1))
 
 
 def best_epoch(scores: Sequence[float]) -> int:

@@ -22,7 +22,7 @@ MODEL = "which model of two runs is compared [default: student, or the last that
 class EvaluationOrder:
     """Print the paper's table of a run and test its student against its others; or test OTHER against RUN.
 
-    Intervals are drawn over dialogues (bootstrap); p-values are of a paired permutation test, by dialogue.
+    Intervals and p-values count dialogues and seeds as drawn by chance (bootstrap; quasi-F and permutation).
     """
 
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN)]

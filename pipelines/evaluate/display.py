@@ -11,15 +11,18 @@ from rich.table import Table as RichTable
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions, PredictionsError
 from summer.evaluation.scores import score, seeds_of
-from summer.evaluation.significance import PairedTest, dialogue_bootstrap, paired_test
+from summer.evaluation.significance import PairedTest, bootstrap_interval, holm, paired_test
 from summer.report.tables import Table, paper_table, percent, selection_note
 from summer.runs.reading import Run
 
 RARE = 0.05
+RESOLUTION = 1e-4  # of a printed p-value
 
 
 def print_scores(console: Console, run: Run, split: Split) -> None:
     """Print the paper's table of a run, intervals, and the last of its models against each of the others.
+
+    With two or more comparisons their p-values are corrected by Holm's method.
 
     Raises:
         ScoreError: the run has no predictions of that split with a known truth.
@@ -30,13 +33,27 @@ def print_scores(console: Console, run: Run, split: Split) -> None:
     _print_line(console, f"{run.title}, {split}")
     _print_table(console, table)
     for model, seeds in found.items():
-        interval = _in_percent(dialogue_bootstrap(seeds))
-        _print_line(console, f"{model}: w-F1 95 % interval {interval} over dialogues, seeds: {len(seeds)}")
+        _print_line(console, f"{model}: {_beside_the_table(seeds, run)}")
     _print_warning(console, split, [run])
     own = "student" if "student" in found else next(reversed(found))
-    for other, seeds in found.items():
-        if other != own:
-            _print_line(console, in_words(f"the {other}", f"the {own}", paired_test(seeds, found[own])))
+    tests = {other: paired_test(seeds, found[own]) for other, seeds in found.items() if other != own}
+    corrected = holm([test.p_value for test in tests.values()])
+    for (other, test), p_value in zip(tests.items(), corrected, strict=True):
+        words = in_words(f"the {other}", f"the {own}", test, corrected=p_value, comparisons=len(tests))
+        _print_line(console, words)
+
+
+def _beside_the_table(seeds: Sequence[Predictions], run: Run) -> str:
+    """What the paper's table has no column for."""
+    scores = [score(found, run.labels) for found in seeds]
+    over = f"over dialogues and {len(seeds)} seeds"
+    if len(seeds) == 1:
+        over = "over dialogues alone, for there is 1 seed"
+    return (
+        f"w-F1 95 % interval {_in_percent(bootstrap_interval(seeds))} {over}; "
+        f"macro-F1 {percent([found.macro_f1 for found in scores])}, "
+        f"ECE {percent([found.ece for found in scores])}"
+    )
 
 
 def print_comparison(console: Console, first: Run, second: Run, model: str, split: Split) -> None:
@@ -48,7 +65,7 @@ def print_comparison(console: Console, first: Run, second: Run, model: str, spli
     """
     runs = [first, second]
     systems = [_seeds_or_refuse(run, model, split) for run in runs]
-    header = (f"{model}, {split}", "seeds", "w-ACC", "w-F1", "95 % interval")
+    header = (f"{model}, {split}", "seeds", "w-ACC", "w-F1", "95 % interval", "macro-F1", "ECE")
     rows = tuple(_summary(*line) for line in zip("AB", runs, systems, strict=True))
     _print_table(console, Table(header=header, rows=rows))
     _print_warning(console, split, runs)
@@ -76,7 +93,9 @@ def _summary(letter: str, run: Run, seeds: Sequence[Predictions]) -> tuple[str, 
         str(len(seeds)),
         percent([found.w_acc for found in scores]),
         percent([found.w_f1 for found in scores]),
-        _in_percent(dialogue_bootstrap(seeds)),
+        _in_percent(bootstrap_interval(seeds)),
+        percent([found.macro_f1 for found in scores]),
+        percent([found.ece for found in scores]),
     )
 
 
@@ -93,19 +112,42 @@ def _print_warning(console: Console, split: Split, runs: Sequence[Run]) -> None:
             )
 
 
-def in_words(first: str, second: str, test: PairedTest) -> str:
-    """What a paired test means."""
+def in_words(
+    first: str, second: str, test: PairedTest, *, corrected: float | None = None, comparisons: int = 1
+) -> str:
+    """What a paired test means.
+
+    Args:
+        corrected: the p-value corrected for all `comparisons` of which this is one; it decides and is shown
+            where they are two or more.
+    """
     points = round(100 * test.difference, 2)
     side = f"{'higher' if points > 0 else 'lower'} than {first} by {abs(points):.2f} points of w-F1"
     if points == 0:
         side = f"level with {first} in w-F1"
-    meaning = "such a difference is common between systems that are alike: these dialogues do not decide"
-    if test.p_value < RARE:
+    decisive, p_text = test.p_value, f"p {_p_text(test.p_value)}"
+    if corrected is not None and comparisons > 1:
+        decisive = corrected
+        p_text += (
+            f", {_p_text(corrected).removeprefix('= ')} with Holm's correction for {comparisons} comparisons"
+        )
+    alone = max(test.seeds) == 1
+    drawn = "dialogues" if alone else "dialogues and seeds"
+    meaning = f"such a difference is common between systems that are alike: these {drawn} do not decide"
+    if decisive < RARE:
         meaning = "such a difference is rare between systems that are alike"
+    if alone:
+        meaning += "; with 1 seed each, nothing is said of other seeds"
+    pairs = " in pairs" if test.paired_seeds and not alone else ""
     return (
-        f"{second} is {side}, 95 % interval {_in_percent(test.interval_95)}, p = {test.p_value:.2g}; "
-        f"{test.seeds[0]} and {test.seeds[1]} seeds, {test.dialogues} dialogues ({meaning})"
+        f"{second} is {side}, over {drawn}{' alone' if alone else ''}: "
+        f"95 % interval {_in_percent(test.interval_95)}, {p_text}; "
+        f"{test.seeds[0]} and {test.seeds[1]} seeds{pairs}, {test.dialogues} dialogues ({meaning})"
     )
+
+
+def _p_text(p_value: float) -> str:
+    return f"< {RESOLUTION:.4f}" if p_value < RESOLUTION else f"= {p_value:.4f}"
 
 
 def _print_table(console: Console, table: Table) -> None:

@@ -1,7 +1,8 @@
 """Scores of predictions as the paper's tables 1 and 2 have them, and the results of a run over its seeds.
 
 "ACC" of a class is its recall; w-ACC is accuracy; w-F1 is the mean of the classes' F1 weighted by support.
-Rows whose truth is unknown are in no score.
+Beside them, macro-F1 weighs all classes alike, and the expected calibration error (ECE) tells how far the
+highest probabilities are from the accuracy. Rows whose truth is unknown are in no score.
 """
 
 from __future__ import annotations
@@ -17,8 +18,16 @@ from numpy.typing import NDArray
 from summer.corpus import UNKNOWN_LABEL, LabelSet, Split
 from summer.evaluation.confusion import ScoreError, dialogue_confusions
 from summer.evaluation.predictions import Predictions, models_of
-from summer.evaluation.significance import dialogue_bootstrap
-from summer.metrics import accuracy, f1_scores, precisions, recalls, weighted_f1
+from summer.evaluation.significance import bootstrap_interval
+from summer.metrics import (
+    accuracy,
+    expected_calibration_error,
+    f1_scores,
+    macro_f1,
+    precisions,
+    recalls,
+    weighted_f1,
+)
 
 SPLITS = (Split.TEST, Split.DEV, Split.TRAIN)
 
@@ -38,12 +47,16 @@ class Scores:
     """Scores of one model on one split, 0 to 1.
 
     Args:
+        macro_f1: mean of F1 over the classes that have utterances.
+        ece: expected calibration error over 15 bins of the highest probability; 0 is best.
         per_class: by label, in the order of the label set.
         confusion: (cls, cls) utterances of each truth (row) and guess (column).
     """
 
     w_f1: float
     w_acc: float
+    macro_f1: float
+    ece: float
     per_class: Mapping[str, ClassScores]
     confusion: NDArray[np.int64]
 
@@ -64,6 +77,8 @@ def score(predictions: Predictions, labels: LabelSet) -> Scores:
     return Scores(
         w_f1=float(weighted_f1(confusion)),
         w_acc=float(accuracy(confusion)),
+        macro_f1=float(macro_f1(confusion)),
+        ece=expected_calibration_error(predictions.probabilities, predictions.truths),
         per_class={
             label: ClassScores(
                 recall=float(recall), precision=float(precision), f1=float(f1), support=int(support)
@@ -92,7 +107,7 @@ def results(predictions: Sequence[Predictions], labels: LabelSet) -> dict[str, A
     """What results.json says of the scores: by model, then by split, lists with one value per seed, in order.
 
     A split without a known truth is left out. `w_f1_std` is the sample's standard deviation over seeds, null
-    with one seed; `w_f1_interval_95` that of the mean over seeds, by resampled dialogues.
+    with one seed; `w_f1_interval_95` that of the mean over seeds, by resampled dialogues and seeds.
 
     Raises:
         ScoreError: a seed given twice, or another number of classes than labels.
@@ -118,6 +133,8 @@ def _summary(seeds: Sequence[Predictions], labels: LabelSet) -> dict[str, Any]:
     return {
         "w_f1": w_f1,
         "w_acc": [found.w_acc for found in scores],
+        "macro_f1": [found.macro_f1 for found in scores],
+        "ece": [found.ece for found in scores],
         "per_class": {
             label: {
                 "acc": [found.per_class[label].recall for found in scores],
@@ -128,5 +145,5 @@ def _summary(seeds: Sequence[Predictions], labels: LabelSet) -> dict[str, Any]:
         },
         "w_f1_mean": float(np.mean(w_f1)),
         "w_f1_std": float(np.std(w_f1, ddof=1)) if len(w_f1) > 1 else None,
-        "w_f1_interval_95": list(dialogue_bootstrap(seeds)),
+        "w_f1_interval_95": list(bootstrap_interval(seeds)),
     }

@@ -8,15 +8,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, stdev
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 from typer.testing import CliRunner, Result
 
 from pipelines.evaluate.command import app
+from pipelines.evaluate.display import in_words
 from summer.corpus import LabelSet, Split
 from summer.evaluation.predictions import Predictions, write_predictions
-from summer.evaluation.significance import paired_test
+from summer.evaluation.significance import PairedTest, bootstrap_interval, holm, paired_test
 from tests.summer.evaluation.made_predictions import LABELS, made_system, made_truths
 
 RANDOM = np.random.default_rng(0)
@@ -51,8 +54,62 @@ def test_a_run_shows_its_table_and_tests_its_student_against_its_teacher(tmp_pat
     assert "anger F1" in result.output
     assert "meld, official" in words(result)
     assert f"the student is higher than the teacher by {100 * test.difference:.2f} points" in words(result)
-    assert f"p = {test.p_value:.2g}; 3 and 2 seeds, 20 dialogues (such a difference is rare" in words(result)
+    assert f"p = {test.p_value:.4f}; 3 and 2 seeds, 20 dialogues (such a difference is rare" in words(result)
+    assert "points of w-F1, over dialogues and seeds: 95 % interval [" in words(result)
+    assert "correction" not in result.output
+    low, high = (100 * bound for bound in bootstrap_interval(TEACHERS))
+    assert f"teacher: w-F1 95 % interval [{low:.2f}, {high:.2f}] over dialogues and 3 seeds; " in words(
+        result
+    )
+    sure = [100 * abs((one.guesses == one.truths).mean() - 0.8) for one in TEACHERS]  # each guess is 0.8 sure
+    assert f"ECE {mean(sure):.2f} ± {stdev(sure):.2f} student:" in words(result)
+    macro = [100 * f1_score(TRUTHS, one.guesses, average="macro") for one in TEACHERS]
+    assert f"macro-F1 {mean(macro):.2f} ± {stdev(macro):.2f}, ECE" in words(result)
     assert "too high" not in result.output
+
+
+def test_several_comparisons_of_one_run_are_corrected_and_said_to_be(tmp_path: Path) -> None:
+    rivals = [replace(one, model="rival") for one in made_system(RANDOM, TRUTHS, right=0.8, seeds=3)]
+    result = typed(made_run(tmp_path / "run", [*TEACHERS, *rivals, *STUDENTS]))
+    assert result.exit_code == 0, result.output
+    raw = [paired_test(system, STUDENTS).p_value for system in (TEACHERS, rivals)]
+    for p_value, corrected in zip(raw, holm(raw), strict=True):
+        expected = (
+            f"p = {p_value:.4f}, {corrected:.4f} with Holm's correction for 2 comparisons; 3 and 2 seeds"
+        )
+        assert expected in words(result)
+
+
+def test_the_corrected_p_value_decides_and_what_is_too_small_to_show_is_bounded() -> None:
+    test = PairedTest(
+        difference=0.01,
+        interval_95=(0.001, 0.02),
+        p_value=0.03,
+        p_dialogues=0.01,
+        seeds=(3, 3),
+        paired_seeds=True,
+        dialogues=50,
+    )
+    assert in_words("A", "B", test) == (
+        "B is higher than A by 1.00 points of w-F1, over dialogues and seeds: 95 % interval [0.10, 2.00], "
+        "p = 0.0300; 3 and 3 seeds in pairs, 50 dialogues (such a difference is rare between systems that "
+        "are alike)"
+    )
+    corrected = in_words("A", "B", test, corrected=0.06, comparisons=2)
+    assert "p = 0.0300, 0.0600 with Holm's correction for 2 comparisons; 3" in corrected
+    assert "these dialogues and seeds do not decide" in corrected
+    least = replace(test, p_value=0.00002)
+    assert "p < 0.0001; 3" in in_words("A", "B", least)
+    assert "p < 0.0001, < 0.0001 with Holm's" in in_words("A", "B", least, corrected=0.00004, comparisons=2)
+
+
+def test_with_one_seed_each_nothing_is_claimed_of_other_seeds(tmp_path: Path) -> None:
+    result = typed(made_run(tmp_path / "run", [TEACHERS[0], STUDENTS[0]]))
+    assert result.exit_code == 0, result.output
+    assert "] over dialogues alone, for there is 1 seed; macro-F1 " in words(result)
+    assert "points of w-F1, over dialogues alone: 95 % interval [" in words(result)
+    assert "1 and 1 seeds, 20 dialogues (" in words(result)
+    assert "with 1 seed each, nothing is said of other seeds)" in words(result)
 
 
 def test_a_run_of_a_teacher_alone_shows_its_table(tmp_path: Path) -> None:
@@ -79,8 +136,11 @@ def test_a_run_is_level_with_itself_and_the_model_can_be_chosen(tmp_path: Path) 
     result = typed(run, run, "--model", "teacher")
     assert result.exit_code == 0, result.output
     assert "teacher, test" in result.output
-    assert "B is level with A in w-F1, 95 % interval [0.00, 0.00], p = 1; 3 and 3 seeds" in words(result)
-    assert "these dialogues do not decide" in words(result)
+    assert "B is level with A in w-F1, over dialogues and seeds: 95 % interval [0.00, 0.00]" in words(result)
+    assert "p = 1.0000; 3 and 3 seeds in pairs, 20 dialogues (" in words(result)
+    assert "these dialogues and seeds do not decide" in words(result)
+    for name in ("macro-F1", "ECE"):
+        assert name in result.output
 
 
 def test_runs_without_common_student_are_compared_by_their_teachers(tmp_path: Path) -> None:

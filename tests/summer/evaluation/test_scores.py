@@ -14,7 +14,7 @@ from summer.corpus import LabelSet, Split
 from summer.evaluation.confusion import ScoreError
 from summer.evaluation.predictions import PredictionsError
 from summer.evaluation.scores import results, score
-from summer.evaluation.significance import dialogue_bootstrap
+from summer.evaluation.significance import bootstrap_interval
 from summer.report.tables import Table, paper_table
 from tests.summer.evaluation.made_predictions import (
     LABELS,
@@ -37,6 +37,8 @@ def test_scores_are_those_counted_by_hand() -> None:
     assert joy.f1 == pytest.approx(2 / 5)
     assert (anger.recall, anger.precision, anger.f1, anger.support) == (0, 0, 0, 2)
     assert found.w_f1 == pytest.approx((4 * 6 / 9 + 2 * 2 / 5) / 8)
+    assert found.macro_f1 == pytest.approx((6 / 9 + 2 / 5 + 0) / 3)
+    assert found.ece == pytest.approx(abs(4 / 8 - 0.8))  # each guess is 0.8 sure: one bin
 
 
 def test_scores_are_those_of_scikit_learn() -> None:
@@ -83,9 +85,13 @@ def test_results_hold_one_value_a_seed_in_order_of_seed() -> None:
     expected = [counted_w_f1(list(zip(truths, map(int, one.guesses), strict=True))) for one in teachers]
     assert test["w_f1"] == pytest.approx(expected)
     assert test["w_acc"] == pytest.approx([(one.guesses == one.truths).mean() for one in teachers])
+    assert test["macro_f1"] == pytest.approx(
+        [f1_score(truths, one.guesses, average="macro", zero_division=0) for one in teachers]
+    )
+    assert test["ece"] == pytest.approx([abs((one.guesses == one.truths).mean() - 0.8) for one in teachers])
     assert test["w_f1_mean"] == pytest.approx(statistics.mean(expected))
     assert test["w_f1_std"] == pytest.approx(statistics.stdev(expected))
-    assert test["w_f1_interval_95"] == list(dialogue_bootstrap(teachers))
+    assert test["w_f1_interval_95"] == list(bootstrap_interval(teachers))
     assert test["per_class"]["anger"]["support"] == truths.count(2)
     assert [len(test["per_class"]["anger"][name]) for name in ("acc", "f1")] == [3, 3]
     assert found["student"]["dev"]["w_f1_std"] is None
