@@ -204,6 +204,8 @@ def _checked(kind: type[Any], values: Mapping[str, Any], table: str) -> Any:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of the table as a whole, whose values would fill the screen
+            raise RecipeError(f"{table}: {first['msg'].lower()}") from error
         key = ".".join(str(part) for part in (table, *first["loc"]))
         raise RecipeError(f"{key} = {first['input']!r}: {first['msg'].lower()}") from error
 

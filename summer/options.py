@@ -11,7 +11,11 @@ from summer.corpus import Modality, Split
 # Parts by name; the first of each is the paper's.
 Rule = Literal["sparse", "dense", "top-k"]  # which experts an utterance keeps: summer.model.routing
 FusionKind = Literal["guided", "self-attention"]  # how modalities meet: summer.model.fusion
-Form = Literal["printed", "branches", "mean"]  # what equation 6 sums: summer.model.global_moe
+Form = Literal["branches", "product", "mean"]  # what equation 6 sums: summer.model.global_moe
+EmotionAttention = Literal["added", "replaces"]  # what becomes of e_t: summer.layers.dialogue_rnn
+Agreement = Literal["mean-of-heads", "head-by-head"]  # what equation 7 compares: summer.model.fusion
+Threshold = Literal["straight-through", "hard"]  # the gradient of equation 7: summer.model.fusion
+Objective = Literal["utterances", "batches"]  # what counts the same in a loss: summer.training.trainer
 SpeakerRule = Literal["slots", "names"]  # who is told apart: summer.conversations.speakers
 GuidanceUse = Literal["always", "train", "never"]  # when the teacher masks attention: summer.model.assembly
 ClassWeighting = Literal["none", "root", "balanced"]  # how much a rare class counts: summer.training.stages
@@ -28,6 +32,9 @@ class ModelOptions:
         encoder_skip: whether features also reach U_e past DialogueRNN.
         longest_dialogue: utterances of the longest dialogue that the model can read.
         speakers: who is told apart, see `summer.conversations.speakers`.
+        emotion_attention: whether what DialogueRNN attends to is added to e_t, or replaces it.
+        embedding_norm: whether U_e is normalised, as BERT's embeddings are.
+        agreement, threshold: how equation 7 compares teacher and student, and its gradient.
         routing, fusion, mixture: the parts that ablations exchange.
         guidance: when the teacher masks the student's attention; `always` runs it at inference too.
         teacher: the one modality of the teacher.
@@ -46,7 +53,11 @@ class ModelOptions:
     speaker_fewest_utterances: int = 10
     routing: Rule = "sparse"
     fusion: FusionKind = "guided"
-    mixture: Form = "printed"
+    mixture: Form = "branches"
+    emotion_attention: EmotionAttention = "added"
+    embedding_norm: bool = True
+    agreement: Agreement = "mean-of-heads"
+    threshold: Threshold = "straight-through"
     guidance: GuidanceUse = "always"
     teacher: Modality = Modality.TEXT
     student: tuple[Modality, ...] = tuple(Modality)
@@ -71,7 +82,13 @@ class TrainingOptions:
     Args:
         batch_dialogues: dialogues per step.
         warmup_share: of all steps, over which the learning rate rises from 0.
+        most_epochs: where training ends at the latest, unless `least_steps` takes longer.
         patience_epochs: epochs without a better score after which training ends.
+        least_steps, patience_steps: the same in steps, whichever is longer: a small corpus has few steps in
+            an epoch, and what takes 10 epochs on a large one takes 40 on a quarter of it.
+        objective: whether every utterance counts the same in an epoch, or every batch.
+        scalar_rate: learning rate of single numbers, such as phi and tau, which Adam would move by at most
+            `learning_rate` a step; None: the same as all.
         class_weights: how much more a rare class counts: not, by the root of its rarity, or by its rarity.
         select_on: the split whose weighted F1 chooses the epoch; `test` inflates, and is labelled so.
     """
@@ -81,8 +98,12 @@ class TrainingOptions:
     batch_dialogues: int = 100
     most_epochs: int = 60
     patience_epochs: int = 10
+    least_steps: int = 0
+    patience_steps: int = 0
     warmup_share: float = 0.05
     largest_gradient_norm: float = 1.0
+    objective: Objective = "utterances"
+    scalar_rate: float | None = 1e-2
     class_weights: ClassWeighting = "none"
     select_on: Split = Split.DEV
 
@@ -90,12 +111,18 @@ class TrainingOptions:
         for name in ("batch_dialogues", "most_epochs", "patience_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+        if min(self.least_steps, self.patience_steps) < 0:
+            raise ValueError(
+                f"least_steps is {self.least_steps}, patience_steps {self.patience_steps}; give 0 or more"
+            )
         above_0 = (self.learning_rate, self.largest_gradient_norm)
         if not (all(0 < value < math.inf for value in above_0) and 0 <= self.weight_decay < math.inf):
             raise ValueError(
                 f"learning_rate {self.learning_rate}, largest_gradient_norm {self.largest_gradient_norm}, "
                 f"weight_decay {self.weight_decay}; give finite numbers, two above 0, the last 0 or more"
             )
+        if self.scalar_rate is not None and not 0 < self.scalar_rate < math.inf:
+            raise ValueError(f"scalar_rate is {self.scalar_rate}; give a rate above 0, or leave it out")
         if not 0 <= self.warmup_share < 1:
             raise ValueError(f"warmup_share is {self.warmup_share}; give a share in [0, 1)")
         if self.select_on is Split.TRAIN:

@@ -94,7 +94,7 @@ def measure(folder: Path, seed: int) -> dict[str, Numbers]:
     """Every panel's bars, for one seed."""
     reveal = measures.reveal(folder / "two", seed)
     noise = measures.add_noise(folder / "noise", seed)
-    branches = measures.weights_of_branches(folder / "branches", seed)
+    product = measures.weights_of_product(folder / "product", seed)
     speakers = measures.tell_speakers_apart(folder / "speakers", seed)
     party = measures.tell_parties_apart(folder / "speakers", seed)
     holes = measures.look_into_holes(folder / "holes", seed)
@@ -103,8 +103,8 @@ def measure(folder: Path, seed: int) -> dict[str, Numbers]:
     return {
         "two": {m.value: score for m, score in reveal.teachers.items()} | {"student": reveal.student},
         "noise": {"with\nvideo": noise.with_video, "without\nvideo": noise.without_video},
-        "weights": {f"{m.value}\nprinted": weight for m, weight in noise.weights.items()}
-        | {f"{m.value}\nbranches": weight for m, weight in branches.items()},
+        "weights": {f"{m.value}\nbranches": weight for m, weight in noise.weights.items()}
+        | {f"{m.value}\nproduct": weight for m, weight in product.items()},
         "routing": {f"{m.value}\nentropy": value for m, value in noise.entropies.items()}
         | {f"{m.value}\nkept": share for m, share in noise.kept.items()},
         "speakers": {

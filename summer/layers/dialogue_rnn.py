@@ -10,6 +10,7 @@ utterance u_t of speaker s (`a, b` stands for two vectors side by side; every st
     q_i,t = q_{i,t-1},  or  GRU_L(q_{i,t-1}, [u_t, q_s,t])              (listener update, i other than s)
     e_t   = GRU_E(e_{t-1}, q_s,t)                                      (emotion)
     e~_t  = sum_j beta_j e_j,  beta = softmax_j (e_t W_beta e_j)        (emotion attention)
+    out   = e_t + e~_t                                                 ("added")
 
 BiDialogueRNN runs a second network from the last utterance to the first and puts both e_t side by side;
 emotion attention looks at every utterance of the dialogue, and so do its results.
@@ -19,14 +20,17 @@ Dimensions: batch dialogues, seq utterances, dim of an utterance's vector, party
 An utterance that is not valid (padding, or a modality without a vector) changes no state, is never attended
 to, and yields zeros: the others come out as if it were not in the dialogue.
 
-Departures from the paper: the listener update reads u_t and the speaker's new state, as in the authors'
-program; the equation printed there reads visual cues of the listener, which no corpus here has. Dropout falls
-on the new states, also as in that program.
+Departures from the paper: e~_t is added to e_t. At the start beta is even over the dialogue, so that e~_t
+alone ("replaces") is one mean for all of its utterances: what each of them says is lost, and the gradient
+that would bring it back is small (docs/learning.md). The listener update reads u_t and the speaker's new
+state, as in the authors' program; the equation printed there reads visual cues of the listener, which no
+corpus here has. Dropout falls on the new states, also as in that program.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -41,7 +45,8 @@ class DialogueRNN(nn.Module):
         global_dim, party_dim, emotion_dim: widths of the states g, q and e.
         bidirectional: whether a second network reads the conversation from its end.
         listener_update: whether the parties who are silent are updated by GRU_L, or keep their state.
-        emotion_attention: whether each e_t is replaced by what it attends to among all of the dialogue.
+        emotion_attention: whether what e_t attends to among all of the dialogue is "added" to it or
+            "replaces" it; None: no emotion attention.
         dropout: share of each new state that is dropped in training, in [0, 1).
     """
 
@@ -54,10 +59,11 @@ class DialogueRNN(nn.Module):
         emotion_dim: int,
         bidirectional: bool,
         listener_update: bool,
-        emotion_attention: bool,
+        emotion_attention: Literal["added", "replaces"] | None,
         dropout: float,
     ) -> None:
         super().__init__()
+        self.keeps_emotion = emotion_attention == "added"
         self.output_dim = emotion_dim * (2 if bidirectional else 1)
         self.passes = nn.ModuleList(
             _DialoguePass(
@@ -73,7 +79,7 @@ class DialogueRNN(nn.Module):
         )
         self.emotion_attention = (
             BilinearAttention(query_dim=self.output_dim, memory_dim=self.output_dim)
-            if emotion_attention
+            if emotion_attention is not None
             else None
         )
 
@@ -105,7 +111,8 @@ class DialogueRNN(nn.Module):
         spoken = speakers.unsqueeze(-1) == torch.arange(parties, device=speakers.device)
         emotions = torch.cat([follow(known, spoken, valid) for follow in self.passes], dim=-1)
         if self.emotion_attention is not None:
-            emotions = self.emotion_attention(emotions, emotions, valid)
+            attended = self.emotion_attention(emotions, emotions, valid)
+            emotions = emotions + attended if self.keeps_emotion else attended
         return emotions.masked_fill(absent, 0.0)
 
 

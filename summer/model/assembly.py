@@ -221,7 +221,17 @@ def _build_fusion(
             modalities, layers=options.layers, width=width, heads=heads, dropout=dropout
         )
     return HierarchicalFusion(
-        [FusionLevel(modalities, width=width, heads=heads, dropout=dropout) for _ in range(options.layers)]
+        [
+            FusionLevel(
+                modalities,
+                width=width,
+                heads=heads,
+                dropout=dropout,
+                agreement=options.agreement,
+                threshold=options.threshold,
+            )
+            for _ in range(options.layers)
+        ]
     )
 
 
@@ -235,11 +245,14 @@ def _build_encoder(options: ModelOptions, shape: CorpusShape, modality: Modality
             emotion_dim=width // 2,
             bidirectional=True,
             listener_update=False,
-            emotion_attention=True,
+            emotion_attention=options.emotion_attention,
             dropout=options.dropout,
         ),
         embedding=UtteranceSpeakerEmbedding(
-            width=width, identities=shape.identities, longest_dialogue=options.longest_dialogue
+            width=width,
+            identities=shape.identities,
+            longest_dialogue=options.longest_dialogue,
+            normalised=options.embedding_norm,
         ),
         skip=nn.Linear(dim, width) if options.encoder_skip else None,
         dropout=options.dropout,

@@ -4,14 +4,16 @@ Paper: section 3.3, equations 1 and 2.
 
     S_j = V_s o_s                speaker embedding of the one-hot speaker                (1)
     U_e = H^m + S + P            H^m: DialogueRNN; P: learned absolute position          (2)
+    U_e = LayerNorm(U_e)         where `normalised`, as BERT does with its embeddings
 
 Who a speaker is (`summer.conversations.speakers`) is a choice of the recipe: a slot in the dialogue, or a
 name that the training split knows.
 
 Dimensions: batch dialogues, seq utterances, dim of the features, width of the model.
 
-Departures from the paper: with `skip`, H^m = DialogueRNN(x) + W x, so that what an utterance says by itself
-need not pass through the recurrent states; recipes choose it.
+Departures from the paper: U_e is normalised, so that its size does not depend on how wide DialogueRNN is;
+with `skip`, H^m = DialogueRNN(x) + W x, so that what an utterance says by itself need not pass through the
+recurrent states; recipes choose it.
 """
 
 from __future__ import annotations
@@ -30,14 +32,16 @@ class UtteranceSpeakerEmbedding(nn.Module):
         width: of the utterances.
         identities: how many speakers are told apart.
         longest_dialogue: how many positions there are.
+        normalised: whether the sum is normalised.
     """
 
-    def __init__(self, *, width: int, identities: int, longest_dialogue: int) -> None:
+    def __init__(self, *, width: int, identities: int, longest_dialogue: int, normalised: bool) -> None:
         super().__init__()
         self.speaker = nn.Embedding(identities, width)
         self.position = nn.Embedding(longest_dialogue, width)
         for table in (self.speaker, self.position):
-            nn.init.normal_(table.weight, std=0.02)  # BERT's, small beside H^m
+            nn.init.normal_(table.weight, std=0.02)  # BERT's
+        self.norm = nn.LayerNorm(width) if normalised else None
 
     def forward(
         self, encoded: Float[Tensor, "batch seq width"], identities: Int[Tensor, "batch seq"]
@@ -55,7 +59,8 @@ class UtteranceSpeakerEmbedding(nn.Module):
             )
         speaker: Tensor = self.speaker(identities)  # (1): row s of V_s is V_s times the one-hot of s
         position: Tensor = self.position(torch.arange(length, device=encoded.device))
-        return encoded + speaker + position  # (2)
+        embedded = encoded + speaker + position  # (2)
+        return embedded if self.norm is None else self.norm(embedded)
 
 
 class UnimodalEncoder(nn.Module):

@@ -3,6 +3,7 @@
 Paper: section 3.5, equations 7 to 10.
 
     M_ij   = 1 where |s_tr - s_st| > 0.5, else 0            s = Q K^T / sqrt(d)            (7)
+             both averaged over heads; its gradient is that of sigmoid((|s_tr - s_st| - 0.5) / 0.25)
     Dyn    = sum_j (1 - phi M_ij) softmax(s_st)_ij V_j      phi learned, in [0, 1]         (8)
     H_ta   = Dyn(Q_t, K_a, V_a)                                                            (9)
     H_tav  = Dyn(H_ta, K_v, V_v)                                                           (10)
@@ -15,12 +16,15 @@ One level of all branches, `layers` of them stacked:
     H_m    = LayerNorm(H_m + W_2 GELU(W_1 H_m))
 
 where H_n are the other branches after their own attention of the same level. The scores of the teacher's
-layer l guide level l; they are compared head by head.
+layer l guide level l.
 
 Dimensions: batch dialogues, seq utterances, head heads, width of the model.
 
 Departures from the paper: where the teacher has no vector for either utterance there is nothing to
-disagree with, so M is 0. As printed, weights are not normalised again after (8).
+disagree with, so M is 0. As printed, weights are not normalised again after (8). Heads of two networks have
+no common order, so that head 3 of one says nothing of head 3 of the other: scores are compared averaged over
+heads (`head-by-head` is the other reading). A hard threshold has no gradient, with which the teacher would
+align nothing: it passes straight through (`hard` is without).
 """
 
 from __future__ import annotations
@@ -41,8 +45,10 @@ from summer.layers.attention import (
     SelfAttention,
     weights_of_usable,
 )
+from summer.options import Agreement, Threshold
 
 DISAGREEMENT_LIMIT = 0.5
+SOFTNESS = 0.25  # of the sigmoid whose gradient stands for the threshold's
 START_OF_PHI = 0.5
 
 
@@ -63,19 +69,36 @@ def disagreement(
     teacher_scores: Float[Tensor, "batch head query key"],
     student_scores: Float[Tensor, "batch head query key"],
     usable: Bool[Tensor, "batch seq"],
-) -> Float[Tensor, "batch head query key"]:
-    """M of equation 7: 1 where the two differ by more than the limit, among utterances the teacher knows."""
-    differs = (teacher_scores - student_scores).abs() > DISAGREEMENT_LIMIT  # (7)
-    known = usable[:, None, :, None] & usable[:, None, None, :]
-    return (differs & known).to(student_scores.dtype)
+    *,
+    agreement: Agreement,
+    threshold: Threshold,
+) -> Float[Tensor, "batch _ query key"]:
+    """M of equation 7: 1 where the two differ by more than the limit, among utterances the teacher knows.
+
+    Returns:
+        (batch, 1, query, key) for the mean of heads, (batch, head, query, key) head by head.
+    """
+    difference = teacher_scores - student_scores
+    if agreement == "mean-of-heads":
+        difference = difference.mean(dim=1, keepdim=True)
+    distance = difference.abs()
+    masked = (distance > DISAGREEMENT_LIMIT).to(distance.dtype)  # (7)
+    if threshold == "straight-through":
+        soft = ((distance - DISAGREEMENT_LIMIT) / SOFTNESS).sigmoid()
+        masked = masked + (soft - soft.detach())  # the difference is 0 to the bit, and so M stays 0 or 1
+    return masked * (usable[:, None, :, None] & usable[:, None, None, :])
 
 
 class TeacherGuidedAttention(nn.Module):
     """LayerNorm(H + Dyn(H, other, other)): one step of the fusion, from one modality to another."""
 
-    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self, *, width: int, heads: int, dropout: float, agreement: Agreement, threshold: Threshold
+    ) -> None:
         super().__init__()
         self.attention = MultiHeadAttention(width=width, heads=heads)
+        self.agreement: Agreement = agreement
+        self.threshold: Threshold = threshold
         self.phi_logit = nn.Parameter(torch.tensor(START_OF_PHI).logit())
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
@@ -98,7 +121,9 @@ class TeacherGuidedAttention(nn.Module):
         scores = self.attention.scores(hidden, other)
         weights = weights_of_usable(scores, usable)
         if teacher_scores is not None and teacher_usable is not None:
-            masked = disagreement(teacher_scores, scores.detach(), teacher_usable)
+            masked = disagreement(
+                teacher_scores, scores, teacher_usable, agreement=self.agreement, threshold=self.threshold
+            )
             weights = (1 - self.phi * masked) * weights  # (8)
         attended = self.attention.attend(self.dropout(weights), other)
         # A row whose weights are all zero has nothing to add, not even the projection's bias.
@@ -110,14 +135,25 @@ class TeacherGuidedAttention(nn.Module):
 class FusionLevel(nn.Module):
     """One level of every branch."""
 
-    def __init__(self, modalities: Sequence[Modality], *, width: int, heads: int, dropout: float) -> None:
+    def __init__(
+        self,
+        modalities: Sequence[Modality],
+        *,
+        width: int,
+        heads: int,
+        dropout: float,
+        agreement: Agreement,
+        threshold: Threshold,
+    ) -> None:
         super().__init__()
         self.modalities = tuple(modalities)
         sizes = {"width": width, "heads": heads}
         self.within = nn.ModuleDict({m: SelfAttention(**sizes, dropout=dropout) for m in self.modalities})
         self.across = nn.ModuleDict(
             {
-                f"{m}_from_{n}": TeacherGuidedAttention(**sizes, dropout=dropout)
+                f"{m}_from_{n}": TeacherGuidedAttention(
+                    **sizes, dropout=dropout, agreement=agreement, threshold=threshold
+                )
                 for m, n in permutations(self.modalities, 2)
             }
         )

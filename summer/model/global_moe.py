@@ -2,13 +2,17 @@
 
 Paper: section 3.4, equation 6; F_m is the SDMoE output of modality m, H_m its HCMF branch.
 
+    G_global = V_g x F_o              a learned adapter of all modalities' F
+    H_fuse   = V_g x F_o x H_m        which is G_global x H_m:                          (6)
+
     g      = softmax over usable modalities of V_g [F_t, F_a, F_v]
-    H_fuse = sum_m g_m F_m H_m           (element by element)         (6)
+    H_fuse = sum_m g_m H_m
 
 Dimensions: batch dialogues, seq utterances, modality modalities in a fixed order, width of the model.
 
-Departures from the paper: `branches` leaves the factor F_m out, H_fuse = sum_m g_m H_m, and `mean` is the
-ablation without GMoE: every usable modality counts the same. Without any modality H_fuse is 0.
+Departures from the paper: without any modality H_fuse is 0. Two ablations: `product` multiplies by F_m once
+more, sum_m g_m F_m H_m element by element, which counts F twice and loses rare classes; `mean` is without
+GMoE, every usable modality counts the same.
 """
 
 from __future__ import annotations
@@ -49,5 +53,5 @@ class GlobalMixture(nn.Module):
         logits = usable.to(experts.dtype) if self.router is None else self.router(experts.flatten(2))
         lowest = torch.finfo(logits.dtype).min  # -inf would make NaN of an utterance without any modality
         weights = logits.masked_fill(~usable, lowest).softmax(dim=-1) * usable
-        summed = experts * branches if self.form == "printed" else branches
+        summed = experts * branches if self.form == "product" else branches
         return (weights.unsqueeze(-1) * summed).sum(dim=2), weights  # (6)

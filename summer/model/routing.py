@@ -19,6 +19,7 @@ and `top-k` are the plain mixtures that the ablation of Table 4 sets against it.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -77,10 +78,11 @@ class SparseDynamicMixture(nn.Module):
         """Mix the experts of each usable utterance."""
         order = reading_order(usable)
         outputs = torch.stack([expert(embedded, order, usable) for expert in self.experts], dim=2)
-        gates = self.gate(embedded)
-        kept = _kept(gates, usable, self.rule)
-        noisy = gates + gumbel_noise(gates) if self.training else gates
-        shares = shares_of_kept(noisy, kept, self.temperature)
+        with _full_precision(embedded):  # half would shift who is kept
+            gates = self.gate(embedded.to(self.gate.weight.dtype))
+            kept = _kept(gates, usable, self.rule)
+            noisy = gates + gumbel_noise(gates) if self.training else gates
+            shares = shares_of_kept(noisy, kept, self.temperature).to(outputs.dtype)
         mixed = (shares.unsqueeze(-1) * outputs).sum(dim=2)  # (5)
         return Routed(mixed=mixed, kept=kept, shares=shares)
 
@@ -133,6 +135,13 @@ def gumbel_noise(
     smallest = torch.finfo(like.dtype).tiny
     uniform = torch.rand_like(like).clamp(min=smallest, max=1 - torch.finfo(like.dtype).eps)
     return -torch.log(-torch.log(uniform))
+
+
+def _full_precision(like: Tensor) -> AbstractContextManager[object]:
+    device = like.device.type
+    if not torch.amp.is_autocast_available(device):  # such as meta, on which products are only counted
+        return nullcontext()
+    return torch.autocast(device, enabled=False)
 
 
 def _kept(gates: Tensor, usable: Tensor, rule: Rule) -> Tensor:

@@ -42,7 +42,7 @@ class ReducingNetwork(nn.Module):
             emotion_dim=hidden_dim,
             bidirectional=True,
             listener_update=False,
-            emotion_attention=False,
+            emotion_attention=None,
             dropout=dropout,
         )
         self.out = nn.Linear(self.dialogue_rnn.output_dim, width)

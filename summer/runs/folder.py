@@ -3,7 +3,8 @@
 RUN/run.json            models, settings, seeds, corpus, stores' fingerprints, commit, versions
 RUN/features/           how the features were made: settings of every store, reducers, small encoders
 RUN/seed<N>/            <model>.safetensors, <model>-history.json, and, once it is finished, predictions.csv
-RUN/predictions.csv     all seeds    RUN/results.json    RUN/table.md    RUN/*.png    RUN/tensorboard/
+RUN/predictions.csv     all seeds    RUN/results.json    RUN/learning.json    RUN/table.md    RUN/*.png
+RUN/tensorboard/        losses and scores by epoch
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a run leaves behind once its seeds are done: predictions.csv, results.json, table.md, figures."""
+"""What a run leaves behind once its seeds are done.
+
+predictions.csv, results.json, table.md, learning.json, and the figures.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from summer.corpus import LabelSet, Split
 from summer.durable import write_aside
 from summer.evaluation.predictions import Predictions, models_of, read_predictions, write_predictions
 from summer.evaluation.scores import results, seeds_of
-from summer.report.figures import draw_confusion, draw_curves
+from summer.report.figures import draw_confusion, draw_curves, draw_learning
 from summer.report.tables import paper_table
 from summer.runs.folder import seed_folder
 from summer.training.history import Course, read_history
@@ -43,6 +46,7 @@ def write_results(out: Path, record: Mapping[str, Any], labels: LabelSet) -> Non
     write_aside(out / "results.json", json.dumps(summary, indent=1, ensure_ascii=False).encode())
     write_aside(out / "table.md", _tables(predictions, labels, selected_on).encode())
     _draw(out, predictions, labels, courses)
+    _write_learning(out, courses)
 
 
 def _in_order_of_models(predictions: list[Predictions], models: Sequence[str]) -> list[Predictions]:
@@ -91,3 +95,23 @@ def _draw(
     if courses:
         histories = {model: [course.to_json() for course in of_seeds] for model, of_seeds in courses.items()}
         draw_curves(out / "curves.png", histories)
+
+
+def _write_learning(out: Path, courses: Mapping[str, Sequence[Course]]) -> None:
+    """What was seen inside of each model after each epoch; nothing where no history has it."""
+    looked_into = {
+        model: [course.to_json() for course in of_seeds]
+        for model, of_seeds in courses.items()
+        if any(record.inside for course in of_seeds for record in course.history)
+    }
+    if not looked_into:
+        return
+    learned = {
+        model: [
+            [{"epoch": epoch["epoch"], **epoch["inside"], **epoch["drawn"]} for epoch in history]
+            for history in histories
+        ]
+        for model, histories in looked_into.items()
+    }
+    write_aside(out / "learning.json", json.dumps(learned, indent=1, ensure_ascii=False).encode())
+    draw_learning(out / "learning.png", looked_into)

@@ -30,10 +30,16 @@ from summer.conversations.speakers import SpeakerIdentities
 from summer.conversations.standardisation import Standardisation
 from summer.corpus import LabelSet, Modality
 from summer.durable import write_aside
-from summer.training.models import kind_of
+from summer.training.models import SUMMER, kind_of
 
 FORMAT_VERSION = 2
 METADATA = "summer"
+READINGS_BEFORE_0_3 = {
+    "emotion_attention": "replaces",
+    "embedding_norm": False,
+    "agreement": "head-by-head",
+    "threshold": "hard",
+}
 
 
 class CheckpointError(ValueError):
@@ -268,6 +274,8 @@ def _part_to_json(part: Part) -> dict[str, Any]:
 
 def _part_from_json(entry: Mapping[str, Any]) -> Part:
     shape, name = entry["shape"], entry["name"]
+    if name in SUMMER:
+        entry = {**entry, "options": _with_readings_of_then(entry["options"])}
     dims = {Modality(modality): dim for modality, dim in shape["feature_dims"]}
     try:
         options = TypeAdapter(kind_of(name).options).validate_python(entry["options"])
@@ -276,6 +284,16 @@ def _part_from_json(entry: Mapping[str, Any]) -> Part:
         key = ".".join(str(place) for place in first["loc"])
         raise ValueError(f"the options of {name}: {key}: {first['msg'].lower()}") from error
     return Part(name=name, options=options, shape=CorpusShape(**{**shape, "feature_dims": dims}))
+
+
+def _with_readings_of_then(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a teacher or student of before 0.3.0, with the readings that were then the only ones."""
+    if "model" in options:
+        return {**options, "model": _with_readings_of_then(options["model"])}
+    if "emotion_attention" in options:
+        return dict(options)
+    mixture = "product" if options["mixture"] == "printed" else options["mixture"]
+    return {**options, **READINGS_BEFORE_0_3, "mixture": mixture}
 
 
 def _of_format_1(

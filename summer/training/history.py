@@ -34,6 +34,7 @@ class EpochRecord:
         selected_on: the split that chooses the epoch.
         loss, w_f1: of that split, after the epoch.
         drawn: means on it of what the model wants drawn, such as `kept_experts` by modality.
+        inside: what `summer.training.learning` saw of the model's parts; empty in histories of before 0.3.0.
     """
 
     epoch: int
@@ -43,6 +44,7 @@ class EpochRecord:
     loss: float
     w_f1: float
     drawn: Mapping[str, Mapping[str, float]]
+    inside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -12,16 +12,20 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
 from summer.conversations.batches import ConversationDealer
 from summer.conversations.dialogues import DialogueRows
 from summer.corpus import Split
 from summer.options import TrainingOptions
 from summer.training.history import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
+from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
 from summer.training.prediction import SplitOutlook, look_at
 from summer.training.progress import load_best, load_progress, save_progress
 from summer.training.stages import Stage, trainable_parameters
@@ -48,26 +52,30 @@ def train(
         DiskError: the disk is full or refuses.
     """
     parameters = trainable_parameters(stage)
-    adam = torch.optim.Adam(parameters, lr=options.learning_rate, weight_decay=options.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, _warm_up_and_decay(options, dealer, accelerator))
+    adam = torch.optim.Adam(
+        _groups(parameters, options), lr=options.learning_rate, weight_decay=options.weight_decay
+    )
+    limits = _limits(options, dealer, accelerator)
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, _warm_up_and_decay(limits, options.warmup_share))
     wrapped, optimizer = accelerator.prepare(stage, adam)
     accelerator.register_for_checkpointing(schedule)
     course = load_progress(accelerator, folder, stage)
     chosen_by = _batches_to_choose_by(dealer, options)
-    for epoch in range(len(course.history) + 1, options.most_epochs + 1):
-        if course.is_patience_spent(options.patience_epochs):
+    probe = dealer.of_split(Split.TRAIN)[:PROBE_DIALOGUES]
+    for epoch in range(len(course.history) + 1, limits.most_epochs + 1):
+        if course.is_patience_spent(limits.patience_epochs):
             break
         torch.manual_seed(_seed_of(seed, stage.name, epoch))
         order = torch.Generator().manual_seed(_seed_of(seed, "order", epoch))
         batches = dealer.deal(Split.TRAIN, size=options.batch_dialogues, generator=order)
-        shares = _shares(batches, accelerator)
+        shares, weight_of = _shares(batches, accelerator), _weighing(batches, options)
         losses = LossBook(stage.name, epoch)
         wrapped.train()
         for step, dialogues in enumerate(shares, start=1):
             if watch.should_stop():
                 raise Stopped
             terms = wrapped(dealer.batch(dialogues).to(accelerator.device))
-            accelerator.backward(terms["total"])
+            accelerator.backward(terms["total"] * weight_of(dialogues))
             accelerator.clip_grad_norm_(parameters, options.largest_gradient_norm)
             optimizer.step()
             optimizer.zero_grad()
@@ -75,12 +83,43 @@ def train(
             losses.note(terms)
             watch.on_step(stage.name, epoch, step, len(shares))
         outlook = look_at(stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast)
-        record = _record(losses, outlook, options.select_on, float(schedule.get_last_lr()[0]))
+        inside = look_inside(stage, dealer.batch(probe).to(accelerator.device))
+        record = _record(losses, outlook, options.select_on, float(schedule.get_last_lr()[0]), inside)
         is_best = course.offer(record)
         save_progress(accelerator, folder, stage, course, is_best=is_best)
         watch.on_epoch(stage.name, record)
     load_best(folder, stage)
     return course
+
+
+def _groups(parameters: Sequence[nn.Parameter], options: TrainingOptions) -> list[dict[str, Any]]:
+    """Single numbers (phi, tau) have a rate of their own: Adam moves each by at most its rate a step.
+
+    At the rate of the weight matrices phi would travel 0.004 in a whole run, whatever its gradient says.
+    """
+    single = [parameter for parameter in parameters if parameter.ndim == 0]
+    if not single or options.scalar_rate is None:
+        return [{"params": list(parameters)}]
+    others = [parameter for parameter in parameters if parameter.ndim > 0]
+    return [{"params": others}, {"params": single, "lr": options.scalar_rate, "weight_decay": 0.0}]
+
+
+def _weighing(
+    batches: Sequence[list[DialogueRows]], options: TrainingOptions
+) -> Callable[[Sequence[DialogueRows]], float]:
+    """How much a batch's mean loss counts, so that every utterance of an epoch counts the same.
+
+    Batches hold dialogues of similar length: were each to count the same, an utterance of a short dialogue
+    would count ten times as much as one of a long dialogue.
+    """
+    if options.objective == "batches":
+        return lambda _: 1.0
+    mean = sum(map(_utterances, batches)) / max(1, len(batches))
+    return lambda dialogues: _utterances(dialogues) / mean
+
+
+def _utterances(dialogues: Sequence[DialogueRows]) -> int:
+    return sum(len(located.dialogue.utterances) for located in dialogues)
 
 
 def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) -> list[list[DialogueRows]]:
@@ -94,13 +133,29 @@ def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) 
     return batches
 
 
-def _warm_up_and_decay(
-    options: TrainingOptions, dealer: ConversationDealer, accelerator: Accelerator
-) -> Callable[[int], float]:
-    """Share of the learning rate at a step: up over the warm-up, then down to 0 at the last epoch's end."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a training may take on this corpus, with this many processes."""
+
+    steps_per_epoch: int
+    most_epochs: int
+    patience_epochs: int
+
+
+def _limits(options: TrainingOptions, dealer: ConversationDealer, accelerator: Accelerator) -> Limits:
     batches = math.ceil(len(dealer.of_split(Split.TRAIN)) / options.batch_dialogues)
-    steps = math.ceil(batches / accelerator.num_processes) * options.most_epochs
-    warm_up_steps = max(1, round(steps * options.warmup_share))
+    steps = max(1, math.ceil(batches / accelerator.num_processes))
+    return Limits(
+        steps_per_epoch=steps,
+        most_epochs=max(options.most_epochs, math.ceil(options.least_steps / steps)),
+        patience_epochs=max(options.patience_epochs, math.ceil(options.patience_steps / steps)),
+    )
+
+
+def _warm_up_and_decay(limits: Limits, warmup_share: float) -> Callable[[int], float]:
+    """Share of the learning rate at a step: up over the warm-up, then down to 0 at the last epoch's end."""
+    steps = limits.steps_per_epoch * limits.most_epochs
+    warm_up_steps = max(1, round(steps * warmup_share))
 
     def share(step: int) -> float:
         left = (steps - step) / max(1, steps - warm_up_steps)
@@ -122,7 +177,9 @@ def _shares(batches: Sequence[list[DialogueRows]], accelerator: Accelerator) -> 
     return dealt[accelerator.process_index :: count]
 
 
-def _record(losses: LossBook, outlook: SplitOutlook, selected_on: Split, learning_rate: float) -> EpochRecord:
+def _record(
+    losses: LossBook, outlook: SplitOutlook, selected_on: Split, learning_rate: float, inside: Inside
+) -> EpochRecord:
     means, score = losses.means(), outlook.weighted_f1
     if score is None or not math.isfinite(outlook.loss):
         raise TrainingError(
@@ -138,4 +195,5 @@ def _record(losses: LossBook, outlook: SplitOutlook, selected_on: Split, learnin
         loss=outlook.loss,
         w_f1=score,
         drawn=outlook.drawn,
+        inside=inside,
     )

@@ -75,7 +75,7 @@ class DialogueRNN(nn.Module):
         emotions = torch.cat([onwards, turned_round(backwards, lengths)], dim=2)
         scores = self.emotion_attention(emotions) @ emotions.transpose(1, 2)
         attended: Tensor = scores.masked_fill(~valid.unsqueeze(1), -math.inf).softmax(dim=2) @ emotions
-        return attended
+        return emotions + attended
 
 
 def turned_round(rows: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -86,20 +86,21 @@ def turned_round(rows: Tensor, lengths: Sequence[int]) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """DialogueRNN, speaker and position: equations 1 and 2."""
+    """DialogueRNN, speaker and position, normalised: equations 1 and 2."""
 
     def __init__(self, dim: int, options: ModelOptions, shape: CorpusShape) -> None:
         super().__init__()
         self.dialogue_rnn = DialogueRNN(dim, options.width)
         self.speaker = nn.Embedding(shape.identities, options.width)
         self.position = nn.Embedding(options.longest_dialogue, options.width)
+        self.norm = nn.LayerNorm(options.width)
 
     def forward(self, features: Tensor, batch: ConversationBatch, valid: Tensor) -> Tensor:
         """(B, T, D) to (B, T, W)."""
         spoken = F.one_hot(batch.speakers).to(features.dtype)
         encoded = self.dialogue_rnn(features, spoken, valid)
         positions = torch.arange(features.shape[1], device=features.device)
-        embedded: Tensor = encoded + self.speaker(batch.identities) + self.position(positions)
+        embedded: Tensor = self.norm(encoded + self.speaker(batch.identities) + self.position(positions))
         return embedded
 
 
@@ -164,7 +165,9 @@ class Attention(nn.Module):
         scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[3])
         weights = scores.masked_fill(~valid[:, None, None, :], -math.inf).softmax(dim=3)
         if self.phi_logit is not None and guide is not None:
-            disagrees = ((guide - scores).abs() > 0.5).to(weights.dtype)  # (7)
+            distance = (guide.mean(dim=1, keepdim=True) - scores.mean(dim=1, keepdim=True)).abs()
+            soft = torch.sigmoid((distance - 0.5) / 0.25)
+            disagrees = (distance > 0.5).to(weights.dtype) + (soft - soft.detach())  # (7)
             weights = (1 - torch.sigmoid(self.phi_logit) * disagrees) * weights  # (8)
         attended = self.out((weights @ value).transpose(1, 2).flatten(2))
         return self.norm(hidden + attended), scores
@@ -255,7 +258,7 @@ class Student(nn.Module):
         for level, guide in zip(self.levels, guides, strict=True):
             branches = level(branches, valid, guide)
         weights = self.router(torch.cat(list(mixed.values()), dim=2)).softmax(dim=2)
-        fused = sum(weights[:, :, [n]] * mixed[m] * branches[m] for n, m in enumerate(mixed))  # (6)
+        fused = sum(weights[:, :, [n]] * branches[m] for n, m in enumerate(mixed))  # (6)
         return self.classifier(fused), branches
 
 

@@ -21,6 +21,7 @@ from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality, Split
 from summer.metrics import confusion_of, weighted_f1
 from summer.model.distillation import SmoothedTruthLoss
+from summer.model.fusion import TeacherGuidedAttention
 from summer.options import ModelOptions, TrainingOptions
 from summer.training.checkpoints import TrainedModel, load_checkpoint
 from summer.training.history import Stopped
@@ -168,6 +169,8 @@ def every_parameter_gets_a_gradient(name: str, _: Path) -> None:
     for module in stage.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
+        if isinstance(module, TeacherGuidedAttention):  # this narrow, hardly a pair disagrees by (7)
+            module.attention.query.weight.data.mul_(8)
     for located in material.dealer.of_split(Split.TRAIN) * 3:
         stage(material.dealer.batch([located]))["total"].backward()
     stage(batch_of(material))["total"].backward()
@@ -208,7 +211,7 @@ def a_model_read_back_says_exactly_the_same(name: str, folder: Path) -> None:
 
 
 def it_learns_an_easy_corpus(name: str, folder: Path) -> None:
-    settings = settings_for(name, most_epochs=15, patience_epochs=15)
+    settings = settings_for(name, most_epochs=10, patience_epochs=10)
     lengths = {**LENGTHS, Split.TRAIN: (5,) * 14, Split.TEST: (5,) * 6}
     material = prepare(made_learnable(lengths, modalities=EVERY_MODALITY), replace(TINY, longest_dialogue=8))
     model = trained(name, material, settings, made_place(folder))

@@ -157,10 +157,10 @@ def add_noise(folder: Path, seed: int) -> Noise:
     )
 
 
-def weights_of_branches(folder: Path, seed: int) -> dict[Modality, float]:
-    """Mean g on `with_noise` where GMoE sums branches alone."""
+def weights_of_product(folder: Path, seed: int) -> dict[Modality, float]:
+    """Mean g on `with_noise` where GMoE multiplies by F_m once more."""
     teacher = teach(with_noise(seed), folder / "teacher", seed=seed)
-    student = study(teacher, folder / "with", seed=seed, mixture="branches")
+    student = study(teacher, folder / "with", seed=seed, mixture="product")
     return by_modality(student.outlook(), "modality_weights")
 
 
@@ -227,8 +227,8 @@ def look_at_guidance(trained: Trained) -> GuidanceOfTeacher:
     """Read phi, and M on the test."""
     real, masked = fusion.disagreement, []
 
-    def note(*given: Any) -> Tensor:
-        masked.append(real(*given))
+    def note(*given: Any, **readings: Any) -> Tensor:
+        masked.append(real(*given, **readings))
         return masked[-1]
 
     with patch.object(fusion, "disagreement", note):

@@ -1,4 +1,4 @@
-"""Figures of a run as PNG: the confusion of classes, the curves of training, features before and after.
+"""Figures of a run as PNG: confusion of classes, curves of training, what learned, features before and after.
 
 Paper: figures 5 and 7 (training), figure 6 (t-SNE of the features). Matplotlib, and scikit-learn for t-SNE,
 are loaded when a figure is drawn, not before. No global state of matplotlib is used: the figures may be drawn
@@ -49,6 +49,23 @@ def draw_curves(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[st
     from summer.report.figures.curves import curves_figure
 
     save_figure(path, curves_figure(histories))
+
+
+def draw_learning(path: Path, histories: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> None:
+    """Draw whether each mechanism of a model does anything: a row of panels per model, a line per seed.
+
+    Args:
+        histories: as `draw_curves` takes them; what `inside` of no epoch has, gets no panel, and a model that
+            was never looked into no row.
+
+    Raises:
+        ValueError: no epoch was looked into.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.curves import learning_figure
+
+    save_figure(path, learning_figure(histories))
 
 
 def draw_projection(

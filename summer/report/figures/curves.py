@@ -1,8 +1,8 @@
 """How training went: losses by term, loss and w-F1 of the split that chooses, and what the model wants drawn.
 
 An epoch is a record as `<model>-history.json` keeps it: `{"epoch": 1, "losses": {"total": 1.9, ...},
-"selected_on": "dev", "loss": 1.5, "w_f1": 0.51, "drawn": {"kept_experts": {"text": 0.97}}}`. What no epoch
-has, gets no panel.
+"selected_on": "dev", "loss": 1.5, "w_f1": 0.51, "drawn": {"kept_experts": {"text": 0.97}}, "inside":
+{"phi": {"text from audio": 0.6}}}`. What no epoch has, gets no panel.
 """
 
 from __future__ import annotations
@@ -22,10 +22,19 @@ History = Sequence[Mapping[str, Any]]
 WIDE_RANGE = 20.0
 ROOM_FOR_SHARES = 0.05
 INCHES_A_PANEL = (3.7, 3.4)
+LONG_NAME = 8  # letters; of longer ones two fit beside each other below a panel
+INSIDE = {  # what `summer.training.learning` sees, and how its panel is called
+    "content": "content in U_e",
+    "tau": "tau of SDMoE",
+    "phi": "phi of HCMF",
+    "masked": "masked by the teacher",
+    "gradients": "gradient of each term",
+}
+Panels = dict[str, Callable[[Axes, Sequence[History]], None]]
 
 
 def curves_figure(histories: Mapping[str, Sequence[History]]) -> Figure:
-    """A row of panels per model, a line per seed.
+    """How training went: a row of panels per model, a line per seed.
 
     Raises:
         ValueError: not one epoch.
@@ -34,7 +43,24 @@ def curves_figure(histories: Mapping[str, Sequence[History]]) -> Figure:
     rows = {model: seeds for model, seeds in rows.items() if seeds}
     if not rows:
         raise ValueError("there is no epoch to draw; train for at least one")
-    panels = {model: _panels(seeds) for model, seeds in rows.items()}
+    return _rows_of_panels(rows, {model: _panels(seeds) for model, seeds in rows.items()})
+
+
+def learning_figure(histories: Mapping[str, Sequence[History]]) -> Figure:
+    """Whether each mechanism does anything: a row of panels per model, a line per seed.
+
+    Raises:
+        ValueError: no epoch was looked into.
+    """
+    rows = {model: [seed for seed in seeds if seed] for model, seeds in histories.items()}
+    panels = {model: _panels_inside(seeds) for model, seeds in rows.items()}
+    panels = {model: of_model for model, of_model in panels.items() if of_model}
+    if not panels:
+        raise ValueError("no epoch was looked into; histories of before 0.3.0 have nothing to draw here")
+    return _rows_of_panels({model: rows[model] for model in panels}, panels)
+
+
+def _rows_of_panels(rows: Mapping[str, Sequence[History]], panels: Mapping[str, Panels]) -> Figure:
     columns = max(map(len, panels.values()))
     width, height = INCHES_A_PANEL
     figure = new_figure(width_inches=width * columns, height_inches=height * len(rows))
@@ -50,10 +76,10 @@ def curves_figure(histories: Mapping[str, Sequence[History]]) -> Figure:
     return figure
 
 
-def _panels(seeds: Sequence[History]) -> dict[str, Callable[[Axes, Sequence[History]], None]]:
+def _panels(seeds: Sequence[History]) -> Panels:
     """The panels that these epochs can fill."""
     split = next((epoch["selected_on"] for seed in seeds for epoch in seed if "selected_on" in epoch), "dev")
-    panels: dict[str, Callable[[Axes, Sequence[History]], None]] = {}
+    panels: Panels = {}
     if _names(seeds, "losses"):
         panels["training loss"] = partial(_draw_family, family=("losses",))
     if _has(seeds, "loss"):
@@ -64,6 +90,22 @@ def _panels(seeds: Sequence[History]) -> dict[str, Callable[[Axes, Sequence[Hist
         if _names(seeds, "drawn", name):
             panels[name.replace("_", " ")] = partial(_draw_drawn, family=("drawn", name))
     return panels
+
+
+def _panels_inside(seeds: Sequence[History]) -> Panels:
+    """The panels of what was seen inside, in the order of a model's parts."""
+    draw = {
+        "content": _draw_drawn,
+        "tau": _draw_family,
+        "phi": _draw_drawn,
+        "masked": _draw_drawn,
+        "gradients": _draw_gradients,
+    }
+    return {
+        title: partial(draw[name], family=("inside", name))
+        for name, title in INSIDE.items()
+        if _names(seeds, "inside", name)
+    }
 
 
 def _names(seeds: Sequence[History], *keys: str) -> list[str]:
@@ -100,7 +142,10 @@ def _draw_family(axes: Axes, seeds: Sequence[History], *, family: Sequence[str])
             values.extend(found)
     if min(values) > 0 and max(values) > WIDE_RANGE * min(values):
         axes.set_yscale("log")
-    legend = axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3, frameon=False, fontsize=8)
+    columns = 2 if max(map(len, _names(seeds, *family))) > LONG_NAME else 3
+    legend = axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns, frameon=False, fontsize=8
+    )
     for handle in legend.legend_handles:
         if handle is not None:
             handle.set_alpha(1)
@@ -141,6 +186,13 @@ def _draw_drawn(axes: Axes, seeds: Sequence[History], *, family: Sequence[str]) 
     low, high = axes.get_ylim()
     axes.set_ylim(max(0.0, low - ROOM_FOR_SHARES), min(1 + ROOM_FOR_SHARES / 10, high + ROOM_FOR_SHARES))
     axes.yaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=0))
+
+
+def _draw_gradients(axes: Axes, seeds: Sequence[History], *, family: Sequence[str]) -> None:
+    """Norms differ by orders of magnitude; one that is 0 leaves the panel at its bottom."""
+    _draw_family(axes, seeds, family=family)
+    if any(value > 0 for seed in seeds for epoch in seed for value in _within(epoch, family).values()):
+        axes.set_yscale("log")
 
 
 def _look(epochs: np.ndarray, seeds: Sequence[History]) -> dict[str, Any]:

@@ -125,6 +125,8 @@ def test_a_run_holds_every_file_that_is_promised(first_run: tuple[Path, Result])
         "table.md",
         "predictions.csv",
         "curves.png",
+        "learning.json",
+        "learning.png",
     }
     figures = {f"confusion-{model}.png" for model in MODELS}
     logs = {name for name in names if name.startswith("tensorboard/")}
@@ -217,7 +219,7 @@ def test_histories_tell_every_epoch(first_run: tuple[Path, Result]) -> None:
     assert [record["epoch"] for record in history] == [1, 2]
     assert set(history[0]["losses"]) == {"cross", "align", "inner", "smooth", "total"}
     assert history[0].keys() == {
-        *("epoch", "losses", "learning_rate", "selected_on", "loss", "w_f1", "drawn"),
+        *("epoch", "losses", "learning_rate", "selected_on", "loss", "w_f1", "drawn", "inside"),
     }
     assert {record["selected_on"] for record in history} == {"dev"}
     assert history[0]["drawn"].keys() == {"kept_experts", "modality_weights"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from summer.layers.dialogue_rnn import BilinearAttention, DialogueRNN
+from summer.options import EmotionAttention
 
 INPUT_DIM, GLOBAL_DIM, PARTY_DIM, EMOTION_DIM = 6, 5, 4, 3
-VARIANTS = list(itertools.product([False, True], repeat=3))
+ATTENTIONS: tuple[EmotionAttention | None, ...] = (*get_args(EmotionAttention), None)
+VARIANTS = list(itertools.product([False, True], [False, True], ATTENTIONS))
 Array = NDArray[np.float64]
 
 
@@ -26,7 +29,10 @@ def _seeded() -> Iterator[None]:
 
 
 def network(
-    *, bidirectional: bool = True, listener_update: bool = True, emotion_attention: bool = True
+    *,
+    bidirectional: bool = True,
+    listener_update: bool = True,
+    emotion_attention: EmotionAttention | None = "added",
 ) -> DialogueRNN:
     return DialogueRNN(
         input_dim=INPUT_DIM,
@@ -98,7 +104,9 @@ def read_once(reading: nn.Module, utterances: list[Array], slots: list[int]) -> 
     return emotions
 
 
-def oracle(model: DialogueRNN, utterances: Tensor, slots: Tensor) -> Array:
+def oracle(
+    model: DialogueRNN, utterances: Tensor, slots: Tensor, *, emotion_attention: EmotionAttention | None
+) -> Array:
     rows = list(utterances[0].double().numpy())
     order = slots[0].tolist()
     read = [read_once(model.passes[0], rows, order)]
@@ -106,13 +114,15 @@ def oracle(model: DialogueRNN, utterances: Tensor, slots: Tensor) -> Array:
         read.append(read_once(model.passes[1], rows[::-1], order[::-1])[::-1])
     emotions = [np.concatenate(parts) for parts in zip(*read, strict=True)]
     if model.emotion_attention is not None:
-        emotions = [attend(model.emotion_attention.weight, emotion, emotions) for emotion in emotions]
+        attended = [attend(model.emotion_attention.weight, emotion, emotions) for emotion in emotions]
+        kept = 1 if emotion_attention == "added" else 0
+        emotions = [kept * emotion + heard for emotion, heard in zip(emotions, attended, strict=True)]
     return np.stack(emotions)
 
 
 @pytest.mark.parametrize(("bidirectional", "listener_update", "emotion_attention"), VARIANTS)
 def test_every_variant_computes_the_equations(
-    bidirectional: bool, listener_update: bool, emotion_attention: bool
+    bidirectional: bool, listener_update: bool, emotion_attention: EmotionAttention | None
 ) -> None:
     model = network(
         bidirectional=bidirectional, listener_update=listener_update, emotion_attention=emotion_attention
@@ -120,19 +130,34 @@ def test_every_variant_computes_the_equations(
     utterances, slots = conversation(9, 3)
     result = model(utterances, slots, everyone(slots))[0].detach().numpy()
     assert result.shape == (9, model.output_dim)
-    np.testing.assert_allclose(result, oracle(model, utterances, slots), atol=2e-6)
+    assert (model.emotion_attention is None) is (emotion_attention is None)
+    expected = oracle(model, utterances, slots, emotion_attention=emotion_attention)
+    np.testing.assert_allclose(result, expected, atol=2e-6)
+
+
+def test_at_the_start_attention_that_replaces_says_the_same_everywhere_and_added_attention_does_not() -> None:
+    """Why e_t is kept: what is left of an utterance is its difference from the mean of its dialogue."""
+    utterances, slots = conversation(20, 3)
+    shares = {}
+    for use in ("replaces", "added", None):
+        torch.manual_seed(1)
+        made = network(emotion_attention=use)(utterances, slots, everyone(slots))[0].detach()
+        shares[use] = float(made.var(dim=0).sum() / made.square().mean(dim=0).sum())
+    assert shares["replaces"] < 0.01 * shares["added"]
+    assert shares["added"] > 0.2 * shares[None]
 
 
 def test_nine_speakers_and_110_utterances_compute_the_equations() -> None:
     model = network()
     utterances, slots = conversation(110, 9)
     result = model(utterances, slots, everyone(slots))[0].detach().numpy()
-    np.testing.assert_allclose(result, oracle(model, utterances, slots), atol=1e-5)
+    expected = oracle(model, utterances, slots, emotion_attention="added")
+    np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("bidirectional", "listener_update", "emotion_attention"), VARIANTS)
 def test_a_padded_batch_equals_each_dialogue_alone(
-    bidirectional: bool, listener_update: bool, emotion_attention: bool
+    bidirectional: bool, listener_update: bool, emotion_attention: EmotionAttention | None
 ) -> None:
     model = network(
         bidirectional=bidirectional, listener_update=listener_update, emotion_attention=emotion_attention
@@ -196,7 +221,7 @@ def test_a_dialogue_without_a_valid_utterance_yields_zeros_and_finite_gradients(
 
 @pytest.mark.parametrize(("bidirectional", "listener_update", "emotion_attention"), VARIANTS)
 def test_gradients_reach_every_parameter(
-    bidirectional: bool, listener_update: bool, emotion_attention: bool
+    bidirectional: bool, listener_update: bool, emotion_attention: EmotionAttention | None
 ) -> None:
     model = network(
         bidirectional=bidirectional, listener_update=listener_update, emotion_attention=emotion_attention
@@ -210,7 +235,7 @@ def test_gradients_reach_every_parameter(
 
 def test_without_the_listener_update_only_the_speaker_remembers_being_spoken_to() -> None:
     """Two silent parties, one loud utterance: whose later words depend on who listened to it."""
-    quiet, told = (network(listener_update=update, emotion_attention=False) for update in (False, True))
+    quiet, told = (network(listener_update=update, emotion_attention=None) for update in (False, True))
     utterances, slots = torch.randn(1, 2, INPUT_DIM), torch.tensor([[0, 1]])
     for model, remembers in ((quiet, False), (told, True)):
         reading = model.passes[0]
@@ -229,7 +254,7 @@ def test_a_forward_pass_never_looks_ahead_and_a_bidirectional_one_does() -> None
     changed = utterances.clone()
     changed[0, 5] += 1
     for bidirectional in (False, True):
-        model = network(bidirectional=bidirectional, emotion_attention=False)
+        model = network(bidirectional=bidirectional, emotion_attention=None)
         before, after = (model(u, slots, everyone(slots))[0, :5] for u in (utterances, changed))
         assert torch.equal(before, after) is not bidirectional
 

@@ -36,9 +36,12 @@ VARIANTS: list[dict[str, Any]] = [
     {"routing": "dense"},
     {"routing": "top-k"},
     {"fusion": "self-attention"},
-    {"mixture": "branches"},
+    {"mixture": "product"},
     {"mixture": "mean"},
     {"encoder_skip": False},
+    {"emotion_attention": "replaces", "embedding_norm": False},
+    {"agreement": "head-by-head"},
+    {"threshold": "hard"},
 ]
 
 

@@ -25,7 +25,17 @@ def _seeded() -> Iterator[None]:
         yield
 
 
-def encoder(*, skip: bool = True, dropout: float = 0.0) -> UnimodalEncoder:
+def embedding(*, normalised: bool = True) -> UtteranceSpeakerEmbedding:
+    part = UtteranceSpeakerEmbedding(
+        width=WIDTH, identities=IDENTITIES, longest_dialogue=LONGEST, normalised=normalised
+    )
+    if part.norm is not None:
+        nn.init.normal_(part.norm.weight, mean=1, std=0.3)
+        nn.init.normal_(part.norm.bias, std=0.3)
+    return part
+
+
+def encoder(*, skip: bool = True, dropout: float = 0.0, normalised: bool = True) -> UnimodalEncoder:
     return UnimodalEncoder(
         dialogue_rnn=DialogueRNN(
             input_dim=DIM,
@@ -34,10 +44,10 @@ def encoder(*, skip: bool = True, dropout: float = 0.0) -> UnimodalEncoder:
             emotion_dim=WIDTH // 2,
             bidirectional=True,
             listener_update=False,
-            emotion_attention=True,
+            emotion_attention="added",
             dropout=0.0,
         ),
-        embedding=UtteranceSpeakerEmbedding(width=WIDTH, identities=IDENTITIES, longest_dialogue=LONGEST),
+        embedding=embedding(normalised=normalised),
         skip=nn.Linear(DIM, WIDTH) if skip else None,
         dropout=dropout,
     )
@@ -55,8 +65,9 @@ def encode(network: UnimodalEncoder, features: Tensor, usable: Tensor, *, partie
     return encoded
 
 
-def test_speaker_and_position_are_added_as_equations_1_and_2_say() -> None:
-    part = UtteranceSpeakerEmbedding(width=WIDTH, identities=IDENTITIES, longest_dialogue=LONGEST)
+@pytest.mark.parametrize("normalised", [True, False])
+def test_speaker_and_position_are_added_as_equations_1_and_2_say(normalised: bool) -> None:
+    part = embedding(normalised=normalised)
     hidden = torch.randn(2, 6, WIDTH)
     speaker_matrix = part.speaker.weight.detach().numpy().T  # V_s: one column a speaker
     positions = part.position.weight.detach().numpy()
@@ -68,11 +79,26 @@ def test_speaker_and_position_are_added_as_equations_1_and_2_say() -> None:
             expected[dialogue, utterance] = (
                 hidden[dialogue, utterance].numpy() + speaker_matrix @ one_hot + positions[utterance]
             )
+    if part.norm is not None:
+        gain, shift = (parameter.detach().numpy() for parameter in (part.norm.weight, part.norm.bias))
+        centred = expected - expected.mean(axis=2, keepdims=True)
+        spread = np.sqrt((centred**2).mean(axis=2, keepdims=True) + 1e-5)
+        expected = gain * centred / spread + shift
+    assert (part.norm is not None) is normalised
     np.testing.assert_allclose(part(hidden, IDENTITIES_OF).detach().numpy(), expected, atol=1e-6)
 
 
+def test_the_size_of_what_is_embedded_does_not_depend_on_the_size_of_what_dialogue_rnn_says() -> None:
+    part = UtteranceSpeakerEmbedding(
+        width=128, identities=IDENTITIES, longest_dialogue=LONGEST, normalised=True
+    )
+    hidden = torch.randn(2, 6, 128)
+    for size in (0.05, 1.0, 20.0):
+        assert float(part(size * hidden, IDENTITIES_OF).detach().std()) == pytest.approx(1.0, abs=0.02)
+
+
 def test_a_dialogue_longer_than_the_positions_is_refused_with_the_remedy() -> None:
-    part = UtteranceSpeakerEmbedding(width=WIDTH, identities=IDENTITIES, longest_dialogue=3)
+    part = UtteranceSpeakerEmbedding(width=WIDTH, identities=IDENTITIES, longest_dialogue=3, normalised=True)
     with pytest.raises(
         ValueError, match="has 4 utterances, the model 3 positions; set model.longest_dialogue"
     ):
@@ -106,7 +132,7 @@ def test_a_padded_dialogue_encodes_like_the_same_dialogue_alone() -> None:
 
 def test_a_hole_changes_nobody_elses_state() -> None:
     """DialogueRNN without the utterance, then the positions that the others really have."""
-    network, features = encoder(skip=False), torch.randn(1, 6, DIM)
+    network, features = encoder(skip=False, normalised=False), torch.randn(1, 6, DIM)
     there = USABLE[0]
     followed = network.dialogue_rnn(
         features[:, there], SPEAKERS[:1, there], torch.ones(1, int(there.sum()), dtype=torch.bool)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from summer.corpus import Modality
 from summer.model.fusion import (
     DISAGREEMENT_LIMIT,
+    SOFTNESS,
     FusionLevel,
     Guidance,
     HierarchicalFusion,
@@ -21,6 +24,7 @@ from summer.model.fusion import (
     TeacherGuidedAttention,
     disagreement,
 )
+from summer.options import Agreement, Threshold
 from tests.summer.layers.test_attention import copy_attention, twin_of_layer
 
 WIDTH, HEADS, LENGTH = 8, 2, 5
@@ -30,6 +34,9 @@ USABLE = {
     AUDIO: torch.tensor([[True, False, True, True, True], [False, True, True, False, False]]),
     VIDEO: torch.tensor([[True, True, True, False, True], [False, False, False, False, False]]),
 }
+AGREEMENTS: tuple[Agreement, ...] = get_args(Agreement)
+THRESHOLDS: tuple[Threshold, ...] = get_args(Threshold)
+READINGS = list(itertools.product(AGREEMENTS, THRESHOLDS))
 ORDERS = {TEXT: (AUDIO, VIDEO), AUDIO: (TEXT, VIDEO), VIDEO: (TEXT, AUDIO)}
 
 
@@ -44,8 +51,15 @@ def double(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64)
 
 
-def step(*, phi_logit: float = 0.0) -> TeacherGuidedAttention:
-    part = TeacherGuidedAttention(width=WIDTH, heads=HEADS, dropout=0.0).double()
+def step(
+    *,
+    phi_logit: float = 0.0,
+    agreement: Agreement = "mean-of-heads",
+    threshold: Threshold = "straight-through",
+) -> TeacherGuidedAttention:
+    part = TeacherGuidedAttention(
+        width=WIDTH, heads=HEADS, dropout=0.0, agreement=agreement, threshold=threshold
+    ).double()
     with torch.no_grad():
         part.phi_logit.fill_(phi_logit)
         part.norm.weight.copy_(1 + 0.3 * torch.randn(WIDTH))
@@ -71,6 +85,7 @@ def masked_by_loops(
     usable: Tensor,
     teacher: Tensor,
     known: Tensor,
+    agreement: Agreement,
 ) -> NDArray[np.float64]:
     """Equations 7 and 8 and the residual, one query, head and key at a time."""
     attention, size, phi = part.attention, WIDTH // HEADS, part.phi.item()
@@ -78,16 +93,22 @@ def masked_by_loops(
     for batch, i in np.ndindex(*hidden.shape[:2]):
         joined = np.zeros(WIDTH)
         keys = np.flatnonzero(usable[batch].numpy())
+        scores: dict[int, dict[int, float]] = {}
         for head in range(HEADS):
             of_head = slice(head * size, (head + 1) * size)
             query = linear(attention.query, hidden[batch, i].numpy())[of_head]
-            scores = {
+            scores[head] = {
                 j: query @ linear(attention.key, other[batch, j].numpy())[of_head] / math.sqrt(size)
                 for j in keys
             }
+        for head in range(HEADS):
+            of_head = slice(head * size, (head + 1) * size)
+            compared = range(HEADS) if agreement == "mean-of-heads" else [head]
             for j in keys:
-                weight = np.exp(scores[j]) / sum(np.exp(score) for score in scores.values())
-                differs = math.sqrt((teacher[batch, head, i, j].item() - scores[j]) ** 2) > 0.5
+                weight = np.exp(scores[head][j]) / sum(np.exp(score) for score in scores[head].values())
+                taught_there = sum(teacher[batch, h, i, j].item() for h in compared) / len(compared)
+                learned_there = sum(scores[h][j] for h in compared) / len(compared)
+                differs = abs(taught_there - learned_there) > 0.5
                 masked = 1 if differs and known[batch, i] and known[batch, j] else 0
                 value = linear(attention.value, other[batch, j].numpy())[of_head]
                 joined[of_head] += (1 - phi * masked) * weight * value
@@ -102,28 +123,106 @@ def normed(norm: nn.LayerNorm, vector: NDArray[np.float64]) -> NDArray[np.float6
 
 
 @pytest.mark.parametrize("key", [AUDIO, VIDEO])
-def test_equations_7_and_8_are_what_loops_make_of_them(key: Modality) -> None:
-    part, hidden, other = step(phi_logit=0.7), double(2, LENGTH, WIDTH), double(2, LENGTH, WIDTH)
+@pytest.mark.parametrize(("agreement", "threshold"), READINGS)
+def test_equations_7_and_8_are_what_loops_make_of_them(
+    agreement: Agreement, threshold: Threshold, key: Modality
+) -> None:
+    part = step(phi_logit=0.7, agreement=agreement, threshold=threshold)
+    hidden, other = double(2, LENGTH, WIDTH), double(2, LENGTH, WIDTH)
     teacher = 0.6 * double(2, HEADS, LENGTH, LENGTH)
     known = USABLE[TEXT]
-    expected = masked_by_loops(part, hidden, other, usable=USABLE[key], teacher=teacher, known=known)
+    expected = masked_by_loops(
+        part, hidden, other, usable=USABLE[key], teacher=teacher, known=known, agreement=agreement
+    )
     fused = part(hidden, other=other, usable=USABLE[key], **taught(teacher, known))
     np.testing.assert_allclose(fused.detach().numpy(), expected, atol=1e-10)
 
 
-def test_the_mask_is_one_beyond_the_limit_on_either_side_and_not_at_it() -> None:
+@pytest.mark.parametrize(("agreement", "threshold"), READINGS)
+def test_the_mask_is_one_beyond_the_limit_on_either_side_and_not_at_it(
+    agreement: Agreement, threshold: Threshold
+) -> None:
     student = torch.zeros(1, 1, 1, 5)
     teacher = torch.tensor([0.5, 0.75, -0.5, -0.75, 0.0]).view(1, 1, 1, 5)
     assert DISAGREEMENT_LIMIT == 0.5
     squares = (torch.zeros(1, 1, 5, 5) + teacher, student.expand(1, 1, 5, 5))
-    masked = disagreement(*squares, torch.ones(1, 5, dtype=torch.bool))
+    known = torch.ones(1, 5, dtype=torch.bool)
+    masked = disagreement(*squares, known, agreement=agreement, threshold=threshold)
     assert masked[0, 0].tolist() == [[0, 1, 0, 1, 0]] * 5
 
 
-def test_the_mask_is_zero_where_the_teacher_has_no_vector() -> None:
+@pytest.mark.parametrize(("agreement", "threshold"), READINGS)
+def test_the_mask_is_zero_where_the_teacher_has_no_vector(agreement: Agreement, threshold: Threshold) -> None:
     known = torch.tensor([[True, False, True]])
-    masked = disagreement(torch.full((1, 1, 3, 3), 9.0), torch.zeros(1, 1, 3, 3), known)
+    student = torch.zeros(1, 1, 3, 3, requires_grad=True)
+    masked = disagreement(
+        torch.full((1, 1, 3, 3), 0.75), student, known, agreement=agreement, threshold=threshold
+    )
     assert masked[0, 0].tolist() == [[1, 0, 1], [0, 0, 0], [1, 0, 1]]
+    if threshold == "straight-through":
+        masked.sum().backward()
+        assert student.grad is not None
+        assert torch.equal(student.grad != 0, masked.detach() == 1)
+
+
+def test_means_of_heads_agree_whatever_the_order_of_the_heads() -> None:
+    """Heads of two networks have no common order: the same scores in another order are no disagreement."""
+    scores, known = 3 * double(2, HEADS, LENGTH, LENGTH), torch.ones(2, LENGTH, dtype=torch.bool)
+    swapped = scores.flip(1)
+    means = disagreement(swapped, scores, known, agreement="mean-of-heads", threshold="hard")
+    assert means.shape == (2, 1, LENGTH, LENGTH)
+    assert not means.any()
+    by_head = disagreement(swapped, scores, known, agreement="head-by-head", threshold="hard")
+    assert by_head.shape == scores.shape
+    assert by_head.mean() > 0.5
+
+
+@pytest.mark.parametrize("agreement", AGREEMENTS)
+def test_the_gradient_of_the_threshold_is_that_of_the_sigmoid(agreement: Agreement) -> None:
+    """Finite differences of the sum of sigmoid((|s_tr - s_st| - 0.5) / 0.25), in numpy."""
+    teacher, student = double(1, HEADS, 3, 3), double(1, HEADS, 3, 3).requires_grad_()
+    weights, known = np.random.default_rng(0).normal(size=(3, 3)), torch.ones(1, 3, dtype=torch.bool)
+
+    def soft(scores: NDArray[np.float64]) -> float:
+        difference = teacher.numpy() - scores
+        if agreement == "mean-of-heads":
+            difference = difference.mean(axis=1, keepdims=True)
+        return float((weights / (1 + np.exp((0.5 - np.abs(difference)) / 0.25))).sum())
+
+    assert SOFTNESS == 0.25
+    masked = disagreement(teacher, student, known, agreement=agreement, threshold="straight-through")
+    (masked * torch.from_numpy(weights)).sum().backward()
+    assert student.grad is not None
+    at, step_size = student.detach().numpy(), 1e-6
+    for place in np.ndindex(*at.shape):
+        moved = np.zeros(at.shape)
+        moved[place] = step_size
+        slope = (soft(at + moved) - soft(at - moved)) / (2 * step_size)
+        assert student.grad[place].item() == pytest.approx(slope, abs=1e-7)
+
+
+def test_a_hard_threshold_has_no_gradient_and_the_same_mask() -> None:
+    teacher, student = double(1, HEADS, 3, 3), double(1, HEADS, 3, 3).requires_grad_()
+    known = torch.ones(1, 3, dtype=torch.bool)
+    hard, soft = (
+        disagreement(teacher, student, known, agreement="mean-of-heads", threshold=threshold)
+        for threshold in ("hard", "straight-through")
+    )
+    assert torch.equal(hard, soft)
+    assert soft.requires_grad
+    assert not hard.requires_grad
+
+
+def test_the_teacher_pulls_the_students_scores_towards_its_own() -> None:
+    """What 5b asks of equation 7: less of what is masked is more of what both agree on."""
+    part, hidden, other = step(), double(2, LENGTH, WIDTH), double(2, LENGTH, WIDTH)
+    teacher = part.attention.scores(hidden, other).detach().mean(1, keepdim=True).expand(-1, HEADS, -1, -1)
+    scores = (teacher + 0.7 * torch.randn_like(teacher).sign()).requires_grad_()
+    known = torch.ones(2, LENGTH, dtype=torch.bool)
+    masked = disagreement(teacher, scores, known, agreement="head-by-head", threshold="straight-through")
+    masked.sum().backward()
+    assert scores.grad is not None
+    assert torch.equal(scores.grad.sign(), (scores - teacher).detach().sign())
 
 
 def test_without_a_teacher_it_is_torchs_attention_with_a_residual() -> None:
@@ -168,7 +267,17 @@ def test_a_dialogue_without_the_other_modality_keeps_its_own() -> None:
 
 def levels(count: int) -> HierarchicalFusion:
     fusion = HierarchicalFusion(
-        [FusionLevel(tuple(Modality), width=WIDTH, heads=HEADS, dropout=0.0) for _ in range(count)]
+        [
+            FusionLevel(
+                tuple(Modality),
+                width=WIDTH,
+                heads=HEADS,
+                dropout=0.0,
+                agreement="mean-of-heads",
+                threshold="straight-through",
+            )
+            for _ in range(count)
+        ]
     ).double()
     with torch.no_grad():
         for parameter in fusion.parameters():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ WIDTH, MODALITIES = 4, 3
 USABLE = torch.tensor(
     [[[True, True, True], [True, False, True], [False, False, True], [False, False, False]]]
 )
-FORMS: tuple[Form, ...] = ("printed", "branches", "mean")
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +59,7 @@ def test_equation_6_sums_the_modalities_by_their_weights(form: Form) -> None:
     for row in range(4):
         summed = np.zeros(WIDTH)
         for m in range(MODALITIES):
-            factor = experts[0, row, m].numpy() if form == "printed" else 1.0
+            factor = experts[0, row, m].numpy() if form == "product" else 1.0
             summed += expected[row, m] * factor * branches[0, row, m].numpy()
         np.testing.assert_allclose(fused[0, row].detach().numpy(), summed, atol=1e-12)
 

@@ -12,6 +12,7 @@ from scipy.stats import gumbel_r, kstest
 from torch import Tensor
 
 from summer.layers.bigru import reading_order
+from summer.model import routing
 from summer.model.routing import (
     KEPT_OF_TOP_K,
     SMALLEST_TEMPERATURE,
@@ -172,6 +173,34 @@ def test_there_is_noise_in_training_and_none_in_evaluation() -> None:
     assert not torch.allclose(first.shares, second.shares)
     assert torch.equal(first.kept, second.kept)  # the rule sees the gates without it
     assert not first.shares[~first.kept].any()
+
+
+def test_half_precision_changes_neither_who_is_kept_nor_the_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = build_mixture(width=WIDTH, experts=EXPERTS, rule="sparse")
+    vectors, usable = torch.randn(200, 40, WIDTH), torch.ones(200, 40, dtype=torch.bool)
+    noises: list[torch.dtype] = []
+
+    def noise(like: Tensor) -> Tensor:
+        noises.append(like.dtype)
+        return torch.zeros_like(like)
+
+    monkeypatch.setattr(routing, "gumbel_noise", noise)
+    exact = network(vectors, usable)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half, coarse = network(vectors, usable), network.gate(vectors)
+    assert coarse.dtype == torch.bfloat16
+    assert not torch.equal(kept_experts(coarse.float(), usable), exact.kept)  # so it would show here
+    assert torch.equal(half.kept, exact.kept)
+    assert torch.equal(half.shares.float(), exact.shares.to(half.shares.dtype).float())
+    torch.testing.assert_close(half.mixed.float(), exact.mixed, atol=0.02, rtol=0.02)
+    assert noises == [torch.float32] * 2
+
+
+def test_a_device_without_half_precision_routes_too() -> None:
+    with torch.device("meta"):
+        network = build_mixture(width=WIDTH, experts=EXPERTS, rule="dense")
+        routed = network(torch.randn(2, 3, WIDTH), torch.ones(2, 3, dtype=torch.bool))
+    assert routed.mixed.shape == (2, 3, WIDTH)
 
 
 def test_the_noise_is_gumbels() -> None:

@@ -17,7 +17,13 @@ from safetensors.torch import save_file
 from summer.conversations.reading import ModalityFeatures
 from summer.corpus import LabelSet, Modality, Split
 from summer.model.guided import GuidedStudent
-from summer.training.checkpoints import CheckpointError, TrainedModel, load_checkpoint, save_model
+from summer.training.checkpoints import (
+    READINGS_BEFORE_0_3,
+    CheckpointError,
+    TrainedModel,
+    load_checkpoint,
+    save_model,
+)
 from summer.training.models import STUDENT, TEACHER
 from summer.training.preparation import Material, prepare
 from summer.training.seed import Settings, check_settings, obtain_model
@@ -36,6 +42,9 @@ from tests.summer.made_up_training import (
 )
 
 QUICK = with_training(SETTINGS, most_epochs=1)
+OLD = with_model(
+    QUICK, **READINGS_BEFORE_0_3, mixture="product"
+)  # what versions before 0.3.0 made by default
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +56,13 @@ def material() -> Material:
 def folder(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     train_both(material, QUICK, made_place(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def old_folder(material: Material, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained-as-before")
+    train_both(material, OLD, made_place(folder))
     return folder
 
 
@@ -264,10 +280,30 @@ def test_a_students_modalities_keep_their_order(order: tuple[str, str], tmp_path
     assert np.array_equal(ours.probabilities, theirs.probabilities)
 
 
+def without_new_readings(options: dict[str, Any]) -> dict[str, Any]:
+    """Of a table of model options; that of a student stands one level below."""
+    if "model" in options:
+        return {**options, "model": without_new_readings(options["model"])}
+    old = {name: value for name, value in options.items() if name not in READINGS_BEFORE_0_3}
+    return {**old, "mixture": "printed" if old["mixture"] == "product" else old["mixture"]}
+
+
+def forget_new_readings(header: dict[str, Any], _: dict[str, torch.Tensor]) -> None:
+    for part in header["models"]:
+        part["options"] = without_new_readings(part["options"])
+    header["origin"]["settings"] = without_new_readings(header["origin"]["settings"])
+
+
+def as_of_0_2(path: Path, to: Path) -> Path:
+    """The same model as version 0.2.0 wrote it."""
+    return rewritten(path, to, forget_new_readings)
+
+
 def as_format_1(path: Path, to: Path) -> Path:
     """The same model as versions before 0.2.0 wrote it."""
 
     def change(header: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+        forget_new_readings(header, tensors)
         parts = {part["name"]: part for part in header.pop("models")}
         header["format"] = 1
         for name in ("teacher", "student"):
@@ -291,31 +327,61 @@ def sizes_of_format_1(part: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["teacher", "student"])
-def test_a_file_of_format_1_is_read_and_predicts_the_same(
-    name: str, material: Material, folder: Path, tmp_path: Path
+@pytest.mark.parametrize("written_as", [as_format_1, as_of_0_2])
+def test_a_file_of_an_older_version_is_read_with_its_readings_and_predicts_the_same(
+    written_as: Callable[[Path, Path], Path], name: str, material: Material, old_folder: Path, tmp_path: Path
 ) -> None:
-    new = load_checkpoint(folder / f"{name}.safetensors")
-    path = as_format_1(folder / f"{name}.safetensors", tmp_path / f"{name}.safetensors")
+    new = load_checkpoint(old_folder / f"{name}.safetensors")
+    path = written_as(old_folder / f"{name}.safetensors", tmp_path / f"{name}.safetensors")
     old = load_checkpoint(path)
-    assert (old.name, old.parts, old.origin) == (new.name, new.parts, new.origin)
+    assert (old.name, old.parts) == (new.name, new.parts)
+    assert replace(old.origin, settings=new.origin.settings) == new.origin
+    for part in old.parts:
+        options = part.options.model if part.name == "student" else part.options
+        assert {key: getattr(options, key) for key in READINGS_BEFORE_0_3} == READINGS_BEFORE_0_3
+        assert options.mixture == "product"
     assert (old.labels, old.identities) == (new.labels, new.identities)
     assert are_equal(weights_of(old.model), weights_of(new.model))
     assert old.standardisations.keys() == new.standardisations.keys()
     for split in (Split.DEV, Split.TEST):
         ours, theirs = (predict(material, model, split) for model in (new, old))
         assert np.array_equal(ours.probabilities, theirs.probabilities)
-    save_model(tmp_path / "new.safetensors", old)
-    assert (tmp_path / "new.safetensors").read_bytes() == (folder / f"{name}.safetensors").read_bytes()
+    save_model(tmp_path / "new.safetensors", replace(old, origin=new.origin))
+    assert (tmp_path / "new.safetensors").read_bytes() == (old_folder / f"{name}.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("mixture", ["branches", "mean"])
+def test_another_mixture_of_an_older_version_keeps_its_name(mixture: str, tmp_path: Path) -> None:
+    train_both(made_material(), with_model(OLD, mixture=mixture), made_place(tmp_path))
+    old = load_checkpoint(as_of_0_2(tmp_path / "student.safetensors", tmp_path / "old.safetensors"))
+    assert [part.options for part in old.parts] == [
+        part.options for part in load_checkpoint(tmp_path / "student.safetensors").parts
+    ]
+    assert old.parts[1].options.model.mixture == mixture
+
+
+def test_the_new_readings_predict_otherwise_with_the_same_weights(
+    material: Material, old_folder: Path, tmp_path: Path
+) -> None:
+    """Why a file must be read with the readings of its version: most of them change no weight's shape."""
+
+    def change(header: dict[str, Any], _: dict[str, torch.Tensor]) -> None:
+        header["models"][0]["options"]["emotion_attention"] = "added"
+
+    path = old_folder / "teacher.safetensors"
+    other = load_checkpoint(rewritten(path, tmp_path / "other.safetensors", change))
+    ours, theirs = (predict(material, model, Split.TEST) for model in (load_checkpoint(path), other))
+    assert not np.allclose(ours.probabilities, theirs.probabilities, atol=1e-4)
 
 
 @pytest.mark.parametrize("changes", [{"routing": "dense"}, {"experts": 3}, {"guidance": "train"}])
 def test_a_student_of_format_1_keeps_a_teacher_that_was_made_otherwise(
-    changes: dict[str, Any], folder: Path, tmp_path: Path
+    changes: dict[str, Any], old_folder: Path, tmp_path: Path
 ) -> None:
     """The settings in such a file are the student's; its borrowed teacher is built by its own sizes."""
-    settings = with_model(QUICK, **changes)
+    settings = with_model(OLD, **changes)
     material = made_material(settings)
-    teacher = load_checkpoint(folder / "teacher.safetensors")
+    teacher = load_checkpoint(old_folder / "teacher.safetensors")
     new = obtain_model(STUDENT, material, settings, made_place(tmp_path), needed=teacher)
     old = load_checkpoint(as_format_1(tmp_path / "student.safetensors", tmp_path / "old.safetensors"))
     ours, theirs = (predict(material, model, Split.TEST) for model in (new, old))
@@ -326,8 +392,10 @@ def test_a_student_of_format_1_keeps_a_teacher_that_was_made_otherwise(
 
 
 @pytest.mark.parametrize("key", ["teacher", "student", "labels", "origin"])
-def test_a_header_of_format_1_that_lacks_something_is_refused(key: str, folder: Path, tmp_path: Path) -> None:
-    old = as_format_1(folder / "student.safetensors", tmp_path / "old.safetensors")
+def test_a_header_of_format_1_that_lacks_something_is_refused(
+    key: str, old_folder: Path, tmp_path: Path
+) -> None:
+    old = as_format_1(old_folder / "student.safetensors", tmp_path / "old.safetensors")
     path = rewritten(old, tmp_path / "odd.safetensors", lambda header, _: header.pop(key))
     with pytest.raises(CheckpointError, match=f"{path} cannot be read as a trained model .*train again"):
         load_checkpoint(path)

@@ -23,6 +23,7 @@ def record(epoch: int, w_f1: float) -> EpochRecord:
         loss=0.25 * epoch,
         w_f1=w_f1,
         drawn={"kept_experts": KEPT},
+        inside={"tau": {"text": 0.9}},
     )
 
 
@@ -81,6 +82,18 @@ def test_a_history_that_was_written_is_read_back(tmp_path: Path) -> None:
     path = tmp_path / "history.json"
     path.write_text(json.dumps(course.to_json()))
     assert read_history(path, selected_on="test") == course  # the file says itself which split it was
+
+
+def test_a_history_that_was_never_looked_into_is_read(tmp_path: Path) -> None:
+    """Version 0.2.0 wrote no `inside`."""
+    entries = course_of(0.2, 0.6).to_json()
+    for entry in entries:
+        del entry["inside"]
+    path = tmp_path / "history.json"
+    path.write_text(json.dumps(entries))
+    read = read_history(path, selected_on="dev")
+    assert [one.inside for one in read.history] == [{}, {}]
+    assert read.best.epoch == 2
 
 
 @pytest.mark.parametrize("selected_on", ["dev", "test"])

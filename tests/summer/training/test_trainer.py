@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from torch import nn
 
-from summer.conversations.batches import ConversationDealer
-from summer.corpus import Split
+from summer.classifier import Outlook, TruthLoss
+from summer.conversations.batches import ConversationBatch, ConversationDealer
+from summer.corpus import Modality, Split
 from summer.evaluation.predictions import Predictions
 from summer.model.assembly import build_teacher
 from summer.model.distillation import SmoothedTruthLoss
-from summer.options import TrainingOptions
+from summer.model.fusion import START_OF_PHI, TeacherGuidedAttention
+from summer.model.routing import START_OF_TEMPERATURE, SparseDynamicMixture
+from summer.options import Objective, TrainingOptions
 from summer.training.history import STEPS_BETWEEN_LOOKS, Course, EpochRecord, LossBook, TrainingError, Watch
 from summer.training.models import STUDENT, TEACHER
 from summer.training.prediction import SplitOutlook
@@ -36,6 +40,7 @@ from tests.summer.made_up_training import (
     are_equal,
     made_material,
     made_place,
+    made_stages,
     predict,
     student_of,
     train_both,
@@ -252,6 +257,105 @@ def test_gradients_are_cut_to_their_largest_norm(
         assert min(norms) > 1e-2
 
 
+class OneNumber(nn.Module):
+    """A loss whose gradient is known: the mean of x over the utterances of a batch, times one number."""
+
+    modalities = (Modality.TEXT,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = nn.Parameter(torch.ones(1))
+        self.steps: list[list[float]] = []  # x of each utterance of each batch
+
+    def forward(self, batch: ConversationBatch) -> torch.Tensor:
+        x = batch.features[Modality.TEXT][..., 0][batch.usable[Modality.TEXT]]
+        if self.training:
+            self.steps.append(x.tolist())
+        return self.number * x
+
+    def losses(self, output: torch.Tensor, _: ConversationBatch, __: TruthLoss) -> dict[str, torch.Tensor]:
+        return {"total": output.mean()}
+
+    def outlook(self, output: torch.Tensor, batch: ConversationBatch) -> Outlook:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("objective", ["utterances", "batches"])
+def test_every_utterance_pulls_the_same_whatever_batch_it_stands_in(
+    objective: Objective, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Closed form: x times batches over utterances; where every batch counts the same, x over its batch's."""
+    gradients: list[float] = []
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self, *_, **__: gradients.append(gradient_of(self)))
+    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_, **__: scripted_outlook(3))
+    settings = with_model(SETTINGS, longest_dialogue=12)
+    material = made_material(settings, lengths={**LENGTHS, Split.TRAIN: (1, 12, 1, 9, 2, 7, 1)})
+    model = OneNumber()
+    stage = Stage("one", model, SmoothedTruthLoss(epsilon=0.9, class_weights=None))
+    options = replace(
+        TRAINING, batch_dialogues=2, most_epochs=3, largest_gradient_norm=1e9, objective=objective
+    )
+    trained(stage, material, tmp_path, options=options)
+    assert len(gradients) == len(model.steps) == 3 * 4
+    assert len(set(map(len, model.steps))) > 2  # batches of very different sizes
+    for gradient, x in zip(gradients, model.steps, strict=True):
+        each = 4 / 33 if objective == "utterances" else 1 / len(x)
+        assert gradient == pytest.approx(sum(x) * each, rel=1e-4, abs=1e-5)
+    epochs = [sum(gradients[start : start + 4]) for start in (0, 4, 8)]
+    if objective == "utterances":  # so an epoch's sum does not depend on how its batches were cut
+        assert epochs == pytest.approx([epochs[0]] * 3, rel=1e-4, abs=1e-5)
+
+
+def gradient_of(adam: torch.optim.Adam) -> float:
+    (number,) = (parameter for group in adam.param_groups for parameter in group["params"])
+    assert number.grad is not None
+    return float(number.grad)
+
+
+def travelled(folder: Path, scalar_rate: float | None) -> tuple[list[float], list[float]]:
+    """How far phi and tau went in a short training at a rate of the weight matrices of 1e-4."""
+    _, stage = made_stages()
+    for part in stage.modules():
+        if isinstance(part, TeacherGuidedAttention):  # weights this narrow hardly disagree by the limit
+            part.attention.query.weight.data.mul_(8)
+    options = replace(TRAINING, learning_rate=1e-4, scalar_rate=scalar_rate)
+    trained(stage, made_material(), folder, options=options)
+    parts = list(stage.model.student.modules())
+    phis = [float(part.phi.detach()) for part in parts if isinstance(part, TeacherGuidedAttention)]
+    taus = [float(part.temperature.detach()) for part in parts if isinstance(part, SparseDynamicMixture)]
+    return [abs(phi - START_OF_PHI) for phi in phis], [abs(tau - START_OF_TEMPERATURE) for tau in taus]
+
+
+def test_phi_and_tau_travel_with_a_rate_of_their_own(tmp_path: Path) -> None:
+    own = travelled(tmp_path / "own", 1e-2)
+    shared = travelled(tmp_path / "shared", None)
+    for far, near in zip((*own[0], *own[1]), (*shared[0], *shared[1]), strict=True):
+        assert far >= 10 * near > 0
+
+
+def test_single_numbers_are_not_decayed_and_follow_the_same_schedule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[list[dict[str, Any]]] = []
+    step = torch.optim.Adam.step
+
+    def spy(self: torch.optim.Adam, *arguments: Any, **options: Any) -> Any:
+        groups.append([dict(group) for group in self.param_groups])
+        return step(self, *arguments, **options)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", spy)
+    stage = new_stage(made_material())
+    options = replace(TRAINING, learning_rate=1e-3, scalar_rate=0.05, weight_decay=0.3, most_epochs=1)
+    trained(stage, made_material(), tmp_path, options=options)
+    single = [parameter for parameter in stage.parameters() if parameter.ndim == 0]
+    assert single
+    for others, scalars in groups:
+        assert [id(parameter) for parameter in scalars["params"]] == [id(one) for one in single]
+        assert len(others["params"]) + len(single) == len(list(stage.parameters()))
+        assert (others["weight_decay"], scalars["weight_decay"]) == (0.3, 0.0)
+        assert scalars["lr"] == pytest.approx(50 * others["lr"])
+
+
 def test_class_weights_change_the_course(tmp_path: Path) -> None:
     material = made_material()
     options = replace(TRAINING, most_epochs=1)
@@ -354,6 +458,11 @@ def test_every_record_tells_its_losses_rate_and_scores(tmp_path: Path) -> None:
     assert record.selected_on == "dev"
     assert record.drawn.keys() == {"kept_experts"}
     assert record.drawn["kept_experts"].keys() == {"text"}
+    assert {name: set(of) for name, of in record.inside.items()} == {
+        "content": {"text"},
+        "tau": {"text"},
+        "gradients": {"smooth"},
+    }
 
 
 @pytest.mark.parametrize(
@@ -368,6 +477,8 @@ def test_every_record_tells_its_losses_rate_and_scores(tmp_path: Path) -> None:
         ({"batch_dialogues": 0}, "batch_dialogues is 0; give at least 1"),
         ({"most_epochs": 0}, "most_epochs is 0"),
         ({"patience_epochs": 0}, "patience_epochs is 0"),
+        ({"scalar_rate": 0.0}, "scalar_rate is 0.0; give a rate above 0, or leave it out"),
+        ({"scalar_rate": float("nan")}, "scalar_rate is nan"),
         ({"warmup_share": 1.0}, r"warmup_share is 1.0; give a share in \[0, 1\)"),
         ({"select_on": Split.TRAIN}, "select_on is train; the epoch is chosen on dev"),
     ],
