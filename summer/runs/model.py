@@ -26,7 +26,7 @@ from summer.evaluation.predictions import Predictions
 from summer.reduction import RawRows, load_reducer
 from summer.runs.features import FeatureOrigin, asset_path, read_features
 from summer.runs.folder import RunError, read_record, seed_folder
-from summer.store import FeatureStore, Kind
+from summer.store import FeatureStore, Header, Kind
 from summer.training.checkpoints import Origin, TrainedModel, load_checkpoint
 from summer.training.seed import look_at_split, predictions_of
 
@@ -167,23 +167,25 @@ class EmotionModel:
             return read_vectors(store)
         kept = self._features.get(modality)
         if kept is None or header.fingerprint != kept.fingerprint:
-            differing = sorted(
-                name
-                for name in header.settings.keys() | (kept.settings.keys() if kept else set())
-                if kept is None or header.settings.get(name) != kept.settings.get(name)
-            )
-            remedy = f"extract them with the settings in {self._run / 'features' / 'features.json'}"
-            if kept is None:
-                differing, remedy = (
-                    [],
-                    "give the store that it was trained on: the run does not say how it was made",
-                )
+            other, remedy = self._difference(kept, header)
             raise RunError(
                 f"{path} has {modality} features of another extractor than {self._run} was trained on "
-                f"(other: {', '.join(differing) or 'fingerprint'}); {remedy}"
+                f"(other: {other}); {remedy}"
             )
         vectors, usable = store.features("raw"), store.rows.usable
         return self._reduced(modality, vectors, usable, store.rows.utterances)
+
+    def _difference(self, kept: FeatureOrigin | None, header: Header) -> tuple[str, str]:
+        """In which settings a store's extractor differs from the run's, and what to do."""
+        if kept is None:
+            return (
+                "fingerprint",
+                "give the store that it was trained on: the run does not say how it was made",
+            )
+        names = sorted(header.settings.keys() | kept.settings.keys())
+        differing = [name for name in names if header.settings.get(name) != kept.settings.get(name)]
+        remedy = f"extract them with the settings in {self._run / 'features' / 'features.json'}"
+        return ", ".join(differing) or "fingerprint", remedy
 
     def _given(
         self,

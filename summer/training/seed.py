@@ -141,9 +141,9 @@ def obtain_model(
     return _trained(name, material, settings, place, needed)
 
 
-def stage_of(trained: TrainedModel, epsilon: float = 1.0) -> Stage:
-    """The stage of a trained model, to look at data with."""
-    return Stage(trained.name, trained.model, SmoothedTruthLoss(epsilon=epsilon, class_weights=None))
+def stage_of(trained: TrainedModel) -> Stage:
+    """The stage of a trained model, to look at data with; its loss there is plain cross-entropy."""
+    return Stage(trained.name, trained.model, SmoothedTruthLoss(epsilon=1.0, class_weights=None))
 
 
 def look_at_split(
