@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from summer.corpus import Dialogue, Modality, Status, Utterance
+from summer.store import EncoderHead
 
 
 class Half(StrEnum):
@@ -111,6 +112,18 @@ class Extractor(Protocol):
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome per clip, in order. A bad clip is an outcome with a status, never an exception."""
         ...
+
+
+@runtime_checkable
+class WithHead(Protocol):
+    """What an extractor has besides, if its encoder was trained with a head over the very vector it gives.
+
+    Attributes:
+        head: goes into the store; None where the encoder was not trained here.
+    """
+
+    @property
+    def head(self) -> EncoderHead | None: ...
 
 
 def fingerprint_of(settings: Mapping[str, str]) -> str:

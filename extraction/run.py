@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extraction.engines import BlockResult, Engine
-from extraction.extractor import Outcome
+from extraction.extractor import Outcome, WithHead
 from extraction.plan import (
     Job,
     Source,
@@ -204,6 +204,8 @@ def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) 
                 for start, stop in _runs(source, holder):
                     vectors = store.features("raw", slice(start, stop))
                     writer.write_raw(position_of_row[source.rows[start]], vectors)
+        if isinstance(job.extractor, WithHead) and (head := job.extractor.head) is not None:
+            writer.write_head(head)
         if reduction is not None:
             reduced, description = reduction(writer.read_raw(), rows, job.corpus.labels, reducer)
             writer.write_reduced(reduced, description)

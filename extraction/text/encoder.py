@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
 from torch import Tensor
 
 from extraction.devices import in_halves
@@ -27,13 +29,14 @@ from extraction.text.context import Context, TextInput, read_inputs
 from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
+from summer.store import EncoderHead, StoreError
 
 VECTORS = ("start", "mean")
 MODES = ("frozen", "tuned")
 
 TOKENS_ON_CPU = 512  # of a batch, padding included; measured: larger ones leave the processor's cache
 TOKENS_ON_CUDA = 32768
-TUNING_RECORD = "tuning.json"
+TUNING_RECORD, HEAD = "tuning.json", "head.safetensors"
 
 
 class RobertaText:
@@ -98,6 +101,7 @@ class RobertaText:
         }
         self.fingerprint = fingerprint_of(self.settings)
         self.assets: Mapping[str, str] = {"encoder": weights.name or weights.path.name}
+        self.mode = mode
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome per clip, in order; an utterance without words is missing.
@@ -109,6 +113,15 @@ class RobertaText:
         filled = [entry for entry in inputs if entry is not None]
         vectors = iter(self._vectors(filled))
         return [_outcome(entry, next(vectors) if entry else None) for entry in inputs]
+
+    @property
+    def head(self) -> EncoderHead | None:
+        """What the encoder was fine-tuned with over these vectors; None of a frozen one.
+
+        Raises:
+            TextModelError: the tuned folder's head or record cannot be read.
+        """
+        return _tuned_head(self.weights.path, self.vector) if self.mode == "tuned" else None
 
     def inputs(self, clips: Sequence[Clip]) -> list[TextInput | None]:
         """What the encoder reads for each clip; None where the utterance has no words."""
@@ -175,4 +188,20 @@ def _tuning_settings(folder: Path) -> dict[str, str]:
         raise TextModelError(
             f"{folder} has no {TUNING_RECORD} that can be read, so it was not made by fine-tuning here; "
             "use mode frozen, or fine-tune"
+        ) from error
+
+
+def _tuned_head(folder: Path, vector: str) -> EncoderHead | None:
+    """The head of a fine-tuned folder; None where it is gone, or was trained over another vector."""
+    if not (folder / HEAD).is_file():
+        return None
+    try:
+        record = json.loads((folder / TUNING_RECORD).read_text(encoding="utf-8"))
+        if record["encoder"]["vector"] != vector:
+            return None
+        tensors = load_file(folder / HEAD)
+        return EncoderHead(weight=tensors["weight"], bias=tensors["bias"])
+    except (OSError, ValueError, KeyError, SafetensorError, StoreError) as error:
+        raise TextModelError(
+            f"the head of {folder} cannot be read ({error}); delete the folder and tune again"
         ) from error

@@ -29,7 +29,7 @@ from safetensors.torch import save_file
 
 from extraction.extractor import Clip
 from extraction.text.classifier import EmotionClassifier, Row, as_row
-from extraction.text.encoder import TUNING_RECORD, RobertaText
+from extraction.text.encoder import HEAD, TUNING_RECORD, RobertaText
 from extraction.text.pretrained import load_encoder, quiet_transformers, read_wordlist
 from extraction.text.training import TuningOptions, TuningProgress, train
 from extraction.weights import Weights, text_model
@@ -38,7 +38,6 @@ from summer.durable import check_free_space, explained_disk_errors
 from summer.metrics import best_epoch
 
 LOGGER = logging.getLogger(__name__)
-HEAD = "head.safetensors"
 DIGEST_LETTERS = 12  # of the digest in the folder's name
 STATES_IN_CHECKPOINT = 3  # a weight and AdamW's two averages, each of 4 bytes
 CHECKPOINTS_AT_ONCE = 3  # the best, the last, and the one being written

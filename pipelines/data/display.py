@@ -62,6 +62,8 @@ def report_info(path: Path, *, failed: bool) -> int:
         table.add_row("raw", f"{header.dim} wide")
         table.add_row("reduced", f"{store.reduced_width} wide" if store.reduced_width else "not reduced")
         table.add_row("labels", ", ".join(header.labels))
+        if (head := store.head) is not None:
+            table.add_row("head", f"the encoder's own, {len(head.bias)} classes over the raw vectors")
         table.add_row("words", "kept" if rows.has_words else "not kept")
         needed = ", ".join(f"{role} {where}" for role, where in header.assets.items())
         table.add_row("assets", escape(needed) or "none named")

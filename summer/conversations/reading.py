@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from summer.conversations.standardisation import Standardisation, fit_standardisation
 from summer.corpus import LabelSet, Modality, Split, Utterance
-from summer.store import FeatureStore
+from summer.store import EncoderHead, FeatureStore
 
 ROWS_AT_ONCE = 1024
 
@@ -33,11 +33,14 @@ class ModalityFeatures:
         vectors: (rows, dim) float32, zeros where not usable.
         usable: (rows,) True where the status is ok.
         fingerprint: of the store, with its reducer's where the features are reduced.
+        head: what the encoder made of these vectors as the store has them; None where it had no head, and of
+            reduced vectors, whose axes are others.
     """
 
     vectors: NDArray[np.float32]
     usable: NDArray[np.bool_]
     fingerprint: str
+    head: EncoderHead | None = None
 
     @property
     def dim(self) -> int:
@@ -179,10 +182,16 @@ def read_vectors(store: FeatureStore) -> ModalityFeatures:
     Raises:
         ConversationError: a row that is ok is not finite.
     """
-    vectors = store.features("raw" if store.reduced_width is None else "reduced")
+    is_raw = store.reduced_width is None
+    vectors = store.features("raw" if is_raw else "reduced")
     usable = store.rows.usable
     _check_finite(store, vectors, usable)
-    return ModalityFeatures(vectors=vectors, usable=usable, fingerprint=fingerprint_of_features(store))
+    return ModalityFeatures(
+        vectors=vectors,
+        usable=usable,
+        fingerprint=fingerprint_of_features(store),
+        head=store.head if is_raw else None,
+    )
 
 
 def fingerprint_of_features(store: FeatureStore) -> str:

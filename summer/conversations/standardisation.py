@@ -15,6 +15,9 @@ something. A column that is the same in nine rows of ten, to the precision of fl
 comes out as 0.
 
 All of it is computed in float64: differences of close large numbers do not survive float32.
+
+What an encoder's own head reads is standardised without loss, so that the head can be folded over it
+(`summer.conversations.heads`): nothing is clipped, and a column without a robust scale keeps its own.
 """
 
 from __future__ import annotations
@@ -38,18 +41,27 @@ class Standardisation:
     Args:
         centre: (dim,) float64 medians.
         spread: (dim,) float64 robust standard deviations, 0 for a column that says nothing.
+        clipped: whether outliers end at +-CLIP_SIGMAS.
     """
 
     centre: NDArray[np.float64]
     spread: NDArray[np.float64]
+    clipped: bool = True
+
+    def without_loss(self) -> Standardisation:
+        """The same centres and spreads, but nothing is clipped, and columns that say nothing stay."""
+        return Standardisation(
+            centre=self.centre, spread=np.where(self.spread > 0, self.spread, 1.0), clipped=False
+        )
 
     def apply(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(rows, dim) finite vectors to standardised ones within +-CLIP_SIGMAS."""
+        """(rows, dim) finite vectors to standardised ones, clipped ones within +-CLIP_SIGMAS."""
         says_something = self.spread > 0
         divisor = np.where(says_something, self.spread, 1.0)
         sigmas = (vectors.astype(np.float64) - self.centre) / divisor
-        clipped: NDArray[np.float64] = np.clip(sigmas, -CLIP_SIGMAS, CLIP_SIGMAS)
-        return np.where(says_something, clipped, 0.0).astype(np.float32)
+        if self.clipped:
+            sigmas = np.clip(sigmas, -CLIP_SIGMAS, CLIP_SIGMAS)
+        return np.where(says_something, sigmas, 0.0).astype(np.float32)
 
 
 def fit_standardisation(vectors: NDArray[np.float32]) -> Standardisation:

@@ -1,4 +1,7 @@
-"""How two feature stores differ: origin, rows, words, statuses, vectors. Where assets lie is not compared."""
+"""How two feature stores differ: origin, head, rows, words, statuses, vectors.
+
+Where assets lie is not compared.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import numpy as np
 
 from summer.corpus import Status
 from summer.store.hdf5 import FeatureStore
+from summer.store.head import EncoderHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +25,9 @@ class Difference:
 
 
 def differences(first: FeatureStore, second: FeatureStore) -> Iterator[Difference]:
-    """Differences of two stores: header and settings, rows of only one, then words, statuses and vectors."""
+    """Differences of two stores: header, settings, head, rows of only one, then words, statuses, vectors."""
     yield from _header_differences(first, second)
+    yield from _head_differences(first.head, second.head)
     row_in_second = {u.id: row for row, u in enumerate(second.rows.utterances)}
     row_in_first = {u.id: row for row, u in enumerate(first.rows.utterances)}
     for name in row_in_first.keys() - row_in_second.keys():
@@ -53,6 +58,24 @@ def _header_differences(first: FeatureStore, second: FeatureStore) -> Iterator[D
             old, new = old_values.get(name, "absent"), new_values.get(name, "absent")
             if old != new:
                 yield Difference(where=f"{kind} {name}", first=old, second=new)
+
+
+def _head_differences(first: EncoderHead | None, second: EncoderHead | None) -> Iterator[Difference]:
+    if first is None or second is None:
+        if first is not second:
+            yield Difference(where="head", first=_presence(first), second=_presence(second))
+        return
+    same = np.array_equal(first.weight, second.weight) and np.array_equal(first.bias, second.bias)
+    if not same:
+        yield Difference(where="head", first=_largest(first), second=_largest(second))
+
+
+def _presence(head: EncoderHead | None) -> str:
+    return "absent" if head is None else "present"
+
+
+def _largest(head: EncoderHead) -> str:
+    return f"weights up to {np.abs(head.weight).max():.6g}, biases up to {np.abs(head.bias).max():.6g}"
 
 
 def _row_differences(

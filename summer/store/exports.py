@@ -11,7 +11,8 @@ The pickle is the tuple that MMGCN, DialogueRNN and their descendants load:
     test       [dialogue, ...]
     dev        [dialogue, ...]
 
-Dialogues are keyed `split/name`, because MELD's numbering restarts in each split.
+Dialogues are keyed `split/name`, because MELD's numbering restarts in each split. An encoder's head goes into
+neither file: nobody who loads them would look for it.
 """
 
 from __future__ import annotations

@@ -11,11 +11,14 @@ Rows stand in corpus order, so a dialogue is one slice. Layout of the file (`row
     columns/<name>                           (rows,) the modality's own facts: keyframes, tokens, ...
     features/raw                             (rows, dim) float32
     features/reduced                         (rows, width) float32, once reduced
+    head/weight                              (labels, dim) float32, and
+    head/bias                                (labels,) float32: the head that the encoder was fine-tuned with,
+                                             over features/raw; only where there is one
 
 File attributes: schema_version, corpus, protocol, modality, labels, fingerprint, corpus_digest, complete,
-settings, reduction and assets (JSON). Stores made by an older version have no words and no assets: their text
-is read as "", their assets as none. Nothing in the file depends on when, where or in how many attempts it was
-made, so equal input gives equal bytes.
+settings, reduction and assets (JSON). Stores made by an older version have no words, no assets and no head:
+their text is read as "", the others as none. Nothing in the file depends on when, where or in how many
+attempts it was made, so equal input gives equal bytes.
 
 HDF5 is not safe against a kill while open for writing: files are written aside and renamed into place.
 """
@@ -36,13 +39,15 @@ from numpy.typing import NDArray
 
 from summer.corpus import Modality, Split, Status, Utterance
 from summer.durable import check_free_space, explained_disk_errors, replace_durably, write_aside
+from summer.store.head import EncoderHead
 from summer.store.rows import Header, Kind, Rows, StoreError
 from summer.store.words import pack_words, unpack_words
 
-SCHEMA_VERSION = 1  # also since words and assets: older programs read such stores, and take no notice of them
+SCHEMA_VERSION = 1  # also since words, assets and head: older programs read such stores, and take no notice
 FEATURES = "features"
 COLUMNS = "columns"
 WORDS = "words"
+HEAD = "head"
 
 
 class FeatureStore:
@@ -86,6 +91,22 @@ class FeatureStore:
         name = f"{FEATURES}/reduced"
         return int(self._file[name].shape[1]) if name in self._file else None
 
+    @property
+    def head(self) -> EncoderHead | None:
+        """The head that the encoder was fine-tuned with, over the raw features; None where there is none.
+
+        Raises:
+            StoreError: it is not over these features and labels.
+        """
+        if HEAD not in self._file:
+            return None
+        try:
+            head = EncoderHead(weight=self._file[HEAD]["weight"][:], bias=self._file[HEAD]["bias"][:])
+            head.check(classes=len(self.header.labels), dim=self.header.dim)
+        except (KeyError, StoreError) as error:
+            raise StoreError(f"{self.path} has a head that cannot be used: {error}") from error
+        return head
+
 
 class StoreWriter:
     """A store being written aside; `new_store` makes it and renames the file into place at the end."""
@@ -111,6 +132,16 @@ class StoreWriter:
         """Write (rows, width) reduced vectors, and what reduced them."""
         self._file.create_dataset(f"{FEATURES}/reduced", data=vectors.astype("<f4"))
         self._file.attrs["reduction"] = _canonical_json(reduction)
+
+    def write_head(self, head: EncoderHead) -> None:
+        """Write the head that the encoder was fine-tuned with over the raw vectors.
+
+        Raises:
+            StoreError: it is not over these vectors and labels.
+        """
+        head.check(classes=len(json.loads(self._file.attrs["labels"])), dim=self._raw.shape[1])
+        self._file.create_dataset(f"{HEAD}/weight", data=head.weight.astype("<f4"))
+        self._file.create_dataset(f"{HEAD}/bias", data=head.bias.astype("<f4"))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,8 +23,8 @@ from extraction.engines import Engine, EngineError, InProcess, LocalProcesses
 from extraction.plan import Job, Shard
 from extraction.run import ExtractionError, Progress, Report, extract
 from summer.corpus import LabelSet, Status
-from summer.store import FeatureStore, Rows, StoreError
-from tests.extraction.fake import FakeExtractor, corpus_of
+from summer.store import EncoderHead, FeatureStore, Rows, StoreError
+from tests.extraction.fake import DIM, FakeExtractor, corpus_of
 
 TEXTS = [f"line {row}" + (" fail" if row % 7 == 3 else "") for row in range(22)]
 
@@ -46,6 +47,39 @@ def run(folder: Path, engine: Engine | None = None, **options: object) -> Report
     return extract(
         Job(**(settings | options)), engine or InProcess(), reduction=HalfWidth(), on_progress=lambda _: None
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedExtractor(FakeExtractor):
+    """A fake one whose encoder was trained with a head."""
+
+    @property
+    def head(self) -> EncoderHead:
+        return EncoderHead(weight=np.ones((2, DIM), np.float32), bias=np.array([0, 1], np.float32))
+
+
+def test_the_head_of_an_extractor_is_in_its_store_also_after_it_is_built_anew(tmp_path: Path) -> None:
+    extractor = TrainedExtractor(healed=tmp_path / "healed")
+    for retry in (False, True):
+        run(tmp_path, extractor=extractor, retry_failed=retry)
+        with FeatureStore(tmp_path / "audio.h5") as store:
+            assert store.head is not None
+            np.testing.assert_array_equal(store.head.weight, extractor.head.weight)
+            np.testing.assert_array_equal(store.head.bias, extractor.head.bias)
+            assert bool(store.rows.usable.all()) is retry
+        (tmp_path / "healed").touch()
+
+
+def test_an_extractor_whose_encoder_was_not_trained_leaves_no_head(tmp_path: Path) -> None:
+    class Frozen(FakeExtractor):
+        head = None
+
+    run(tmp_path / "frozen", extractor=Frozen())
+    run(tmp_path / "other")
+    frozen, other = ((tmp_path / name / "audio.h5").read_bytes() for name in ("frozen", "other"))
+    assert frozen == other
+    with FeatureStore(tmp_path / "frozen" / "audio.h5") as store:
+        assert store.head is None
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,8 @@ def write_store(
         writer.write_raw(0, features.vectors)
         if reduced is not None:
             writer.write_reduced(reduced, {"method": "pca", "fingerprint": "r" * 64})
+        if features.head is not None:
+            writer.write_head(features.head)
     return path
 
 

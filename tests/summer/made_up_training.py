@@ -24,6 +24,7 @@ from summer.model.assembly import Student, Teacher, build_student, build_teacher
 from summer.model.distillation import SmoothedTruthLoss
 from summer.model.guided import GuidedStudent
 from summer.options import GuidanceUse, LossWeights, ModelOptions, TrainingOptions
+from summer.store import EncoderHead
 from summer.training.checkpoints import TrainedModel
 from summer.training.history import EpochRecord, Watch
 from summer.training.models import STUDENT, TEACHER
@@ -68,6 +69,17 @@ def made_learnable(
     for one in conversations.features.values():
         one.vectors[np.arange(len(truths)), truths] += signal * one.usable
     return conversations
+
+
+def with_head(conversations: Conversations, *, seed: int = 0) -> Conversations:
+    """The same, its text with a head that tells the classes by the columns that stand out."""
+    text = conversations.features[Modality.TEXT]
+    random = np.random.default_rng(seed)
+    weight = np.eye(len(LABELS), text.dim) + 0.3 * random.standard_normal((len(LABELS), text.dim))
+    bias = random.standard_normal(len(LABELS))
+    head = EncoderHead(weight=weight.astype(np.float32), bias=bias.astype(np.float32))
+    features = {**conversations.features, Modality.TEXT: replace(text, head=head)}
+    return replace(conversations, features=features)
 
 
 def with_training(settings: Settings, **changes: Any) -> Settings:

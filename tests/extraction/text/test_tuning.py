@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ from safetensors.torch import load_file
 from sklearn.metrics import f1_score
 from transformers import AutoModel, AutoTokenizer
 
-from extraction.extractor import Clip
+from extraction.extractor import Clip, WithHead
 from extraction.text import RobertaText, TuningError, TuningOptions, TuningProgress, tune_text, tuning
 from extraction.text.context import speaker_token
+from extraction.text.pretrained import TextModelError
 from extraction.weights import Weights
 from summer.corpus import LabelSet, Split
 from tests.extraction.text.tiny_encoder import clips_of, dialogue_of, emotional_clips, roberta_folder
@@ -90,6 +92,32 @@ def test_head_and_vectors_of_the_tuned_folder_reach_the_recorded_dev_score(tuned
     scores = record_of(tuned)["dev_weighted_f1"]
     assert isinstance(scores, list)
     assert weighted_f1(tuned, DEV) == pytest.approx(max(scores))
+
+
+def test_a_tuned_extractor_has_the_head_that_its_vectors_were_trained_for(tuned: Weights) -> None:
+    extractor = RobertaText(weights=tuned, mode="tuned", past_tokens=8, future_tokens=0)
+    saved = load_file(tuned.path / "head.safetensors")
+    assert isinstance(extractor, WithHead)
+    assert extractor.head is not None
+    np.testing.assert_array_equal(extractor.head.weight, saved["weight"])
+    np.testing.assert_array_equal(extractor.head.bias, saved["bias"])
+
+
+def test_there_is_no_head_of_a_frozen_encoder_of_another_vector_or_where_it_is_gone(
+    encoder: RobertaText, tuned: Weights, tmp_path: Path
+) -> None:
+    assert encoder.head is None
+    assert RobertaText(weights=tuned, mode="tuned", vector="mean").head is None
+    bare = replace(tuned, path=Path(shutil.copytree(tuned.path, tmp_path / "bare")))
+    (bare.path / "head.safetensors").unlink()
+    assert RobertaText(weights=bare, mode="tuned").head is None
+
+
+def test_a_damaged_head_is_named_with_its_remedy(tuned: Weights, tmp_path: Path) -> None:
+    bad = replace(tuned, path=Path(shutil.copytree(tuned.path, tmp_path / "bad")))
+    (bad.path / "head.safetensors").write_bytes(b"half a file")
+    with pytest.raises(TextModelError, match="the head of .*bad cannot be read .*tune again"):
+        _ = RobertaText(weights=bad, mode="tuned").head
 
 
 def test_the_epoch_that_dev_likes_best_is_kept_though_others_follow(

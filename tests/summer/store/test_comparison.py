@@ -10,7 +10,7 @@ import numpy as np
 from summer.corpus import Status
 from summer.store import FeatureStore, new_store
 from summer.store.comparison import differences
-from tests.summer.store.test_hdf5 import header, rows, vectors, write
+from tests.summer.store.test_hdf5 import a_head, header, rows, vectors, write, write_with_head
 
 
 def found(first: Path, second: Path) -> dict[str, tuple[str, str]]:
@@ -46,6 +46,22 @@ def test_each_kind_of_difference_is_named_with_both_values(tmp_path: Path) -> No
     assert result[moved[0]] == ("2", "3")
     assert "most at 1" in moved[0]
     assert np.isclose(float(moved[0].partition("cosine ")[2][:8]), 16 / np.sqrt(14 * 19), atol=1e-5)
+
+
+def test_heads_are_compared_number_by_number(tmp_path: Path) -> None:
+    head = a_head()
+    other = replace(head, bias=head.bias * 2)
+    write_with_head(tmp_path / "a.h5", head)
+    write_with_head(tmp_path / "same.h5", head)
+    write_with_head(tmp_path / "other.h5", other)
+    with new_store(tmp_path / "none.h5", header(), rows()) as writer:
+        writer.write_raw(0, vectors(rows()))
+    assert found(tmp_path / "a.h5", tmp_path / "same.h5") == {}
+    assert found(tmp_path / "a.h5", tmp_path / "none.h5") == {"head": ("present", "absent")}
+    assert found(tmp_path / "none.h5", tmp_path / "a.h5") == {"head": ("absent", "present")}
+    assert found(tmp_path / "a.h5", tmp_path / "other.h5") == {
+        "head": ("weights up to 0.714286, biases up to 1", "weights up to 0.714286, biases up to 2")
+    }
 
 
 def test_differing_words_are_named_only_where_both_stores_hold_words(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from summer import durable
 from summer.corpus import Modality, Split, Status, Utterance
 from summer.durable import DiskError
-from summer.store import FeatureStore, Header, Rows, StoreError, new_store, write_part
+from summer.store import EncoderHead, FeatureStore, Header, Rows, StoreError, new_store, write_part
 
 
 def utterance(turn: int, speaker: str = "Zoë") -> Utterance:
@@ -97,6 +97,86 @@ def test_the_layout_is_the_documented_one_for_any_hdf5_reader(tmp_path: Path) ->
         assert (file["words/utf8"].dtype, file["words/ends"].dtype) == (np.uint8, np.int64)
         first_end, second_end = file["words/ends"][:]
         assert bytes(file["words/utf8"][first_end:second_end]).decode() == "Oh, my God! 🎉 1"
+
+
+def a_head(classes: int = 2, dim: int = 3) -> EncoderHead:
+    weight = np.arange(classes * dim, dtype=np.float32).reshape(classes, dim) / 7
+    return EncoderHead(weight=weight, bias=np.linspace(-1, 1, classes, dtype=np.float32))
+
+
+def write_with_head(path: Path, head: EncoderHead) -> None:
+    with new_store(path, header(), rows()) as writer:
+        writer.write_raw(0, vectors(rows()))
+        writer.write_head(head)
+
+
+def test_a_head_comes_back_as_it_was_and_any_hdf5_reader_finds_it(tmp_path: Path) -> None:
+    head = a_head()
+    write_with_head(tmp_path / "text.h5", head)
+    with FeatureStore(tmp_path / "text.h5") as store:
+        assert store.head is not None
+        np.testing.assert_array_equal(store.head.weight, head.weight)
+        np.testing.assert_array_equal(store.head.bias, head.bias)
+    with h5py.File(tmp_path / "text.h5") as file:
+        assert set(file["head"]) == {"weight", "bias"}
+        assert file["head/weight"].dtype == file["head/bias"].dtype == np.float32
+        assert file.attrs["schema_version"] == 1
+    write_with_head(tmp_path / "again.h5", head)
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "text.h5").read_bytes()
+
+
+def test_a_store_that_is_given_no_head_has_none(tmp_path: Path) -> None:
+    write(tmp_path / "audio.h5", rows())
+    with FeatureStore(tmp_path / "audio.h5") as store:
+        assert store.head is None
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(3, 3), (2, 4)])
+def test_a_head_of_other_labels_or_vectors_is_refused_and_leaves_nothing(
+    classes: int, dim: int, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        StoreError, match=rf"head is \({classes}, {dim}\), the store has 2 labels .* 3 wide; give"
+    ):
+        write_with_head(tmp_path / "text.h5", a_head(classes, dim))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_head_that_does_not_belong_to_its_store_is_refused_in_reading(tmp_path: Path) -> None:
+    write(tmp_path / "text.h5", rows())
+    with h5py.File(tmp_path / "text.h5", "r+") as file:
+        file["head/weight"] = np.zeros((2, 9), dtype=np.float32)
+    for bias in (None, np.zeros(2, dtype=np.float32), np.zeros(5, dtype=np.float32)):
+        with h5py.File(tmp_path / "text.h5", "r+") as file:
+            file.pop("head/bias", None)
+            if bias is not None:
+                file["head/bias"] = bias
+        with (
+            FeatureStore(tmp_path / "text.h5") as store,
+            pytest.raises(StoreError, match=r"text.h5 has a head that cannot be used"),
+        ):
+            _ = store.head
+
+
+@pytest.mark.parametrize(
+    ("weight", "bias"),
+    [((2,), (2,)), ((2, 3), (3,)), ((2, 3), (2, 1))],
+)
+def test_shapes_of_a_head_that_do_not_belong_together_are_refused(
+    weight: tuple[int, ...], bias: tuple[int, ...]
+) -> None:
+    with pytest.raises(StoreError, match=r"give \(classes, dim\) and \(classes,\)"):
+        EncoderHead(weight=np.zeros(weight, np.float32), bias=np.zeros(bias, np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_head_that_is_not_finite_is_refused(bad: float) -> None:
+    head = a_head()
+    for name in ("weight", "bias"):
+        spoilt = getattr(head, name).copy()
+        spoilt[0] = bad
+        with pytest.raises(StoreError, match="NaN or infinity"):
+            replace(head, **{name: spoilt})
 
 
 def with_texts(texts: Sequence[str]) -> Rows:
