@@ -33,11 +33,13 @@ class CorpusShape:
         feature_dims: width of each modality's features; the modalities that the model reads, in order.
         classes: emotion classes.
         identities: speakers who are told apart, the one that stands for everyone else included.
+        text_head: whether its text has the encoder's own head, for models that can begin there.
     """
 
     feature_dims: Mapping[Modality, int]
     classes: int
     identities: int
+    text_head: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

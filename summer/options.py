@@ -8,7 +8,7 @@ from typing import Literal
 
 from summer.corpus import Modality, Split
 
-# Parts by name; the first of each is the paper's.
+# Parts by name; the first of each is the paper's, of `Start` ours.
 Rule = Literal["sparse", "dense", "top-k"]  # which experts an utterance keeps: summer.model.routing
 FusionKind = Literal["guided", "self-attention"]  # how modalities meet: summer.model.fusion
 Form = Literal["branches", "product", "mean"]  # what equation 6 sums: summer.model.global_moe
@@ -17,6 +17,7 @@ Agreement = Literal["mean-of-heads", "head-by-head"]  # what equation 7 compares
 Threshold = Literal["straight-through", "hard"]  # the gradient of equation 7: summer.model.fusion
 Objective = Literal["utterances", "batches"]  # what counts the same in a loss: summer.training.trainer
 SpeakerRule = Literal["slots", "names"]  # who is told apart: summer.conversations.speakers
+Start = Literal["head", "drawn"]  # where teacher and student begin: summer.model.start
 GuidanceUse = Literal["always", "train", "never"]  # when the teacher masks attention: summer.model.assembly
 ClassWeighting = Literal["none", "root", "balanced"]  # how much a rare class counts: summer.training.stages
 
@@ -36,6 +37,8 @@ class ModelOptions:
         embedding_norm: whether U_e is normalised, as BERT's embeddings are.
         agreement, threshold: how equation 7 compares teacher and student, and its gradient.
         routing, fusion, mixture: the parts that ablations exchange.
+        start: whether what reads text begins at the head that the text store has of its encoder; `drawn`
+            begins without, as does every model where the store has none.
         guidance: when the teacher masks the student's attention; `always` runs it at inference too.
         teacher: the one modality of the teacher.
         student: the modalities of the student; those that the stores lack are left out.
@@ -58,6 +61,7 @@ class ModelOptions:
     embedding_norm: bool = True
     agreement: Agreement = "mean-of-heads"
     threshold: Threshold = "straight-through"
+    start: Start = "head"
     guidance: GuidanceUse = "always"
     teacher: Modality = Modality.TEXT
     student: tuple[Modality, ...] = tuple(Modality)

@@ -60,7 +60,7 @@ def training_display(
             if model not in writers:
                 writers[model] = SummaryWriter(str(logs / f"seed{seed}-{model}"))
             _log(writers[model], record)
-            scores[model] = f"loss {record.losses['total']:.3f}, {record.selected_on} w-F1 {record.w_f1:.3f}"
+            scores[model] = _scores(record)
             if not console.is_terminal:
                 console.print(f"seed {seed} {model}, epoch {record.epoch}: {scores[model]}", highlight=False)
 
@@ -76,6 +76,12 @@ def print_run(console: Console, run: Run) -> None:
     has_test = any(one.split is Split.TEST and (one.truths >= 0).any() for one in run.predictions)
     print_scores(console, run, Split.TEST if has_test else Split.DEV)
     console.print(f"table.md, results.json, predictions.csv, figures and models: {run.path}", highlight=False)
+
+
+def _scores(record: EpochRecord) -> str:
+    """Loss and score; epoch 0 had no step, and no loss to train on."""
+    loss = f"loss {record.losses['total']:.3f}, " if record.losses else ""
+    return f"{loss}{record.selected_on} w-F1 {record.w_f1:.3f}"
 
 
 def _log(writer: SummaryWriter, record: EpochRecord) -> None:

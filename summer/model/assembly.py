@@ -7,6 +7,8 @@ Paper: figure 2 and section 3.2.
               H = HCMF(F, scores of the teacher's layers)
               H_fuse = GMoE(F, H)    y = C_st Dropout(H_fuse)
 
+Where the text has the encoder's own head, both begin there: y = head(x) + alpha C(...), `summer.model.start`.
+
 Both read a `ConversationBatch`; what an utterance lacks in a modality is masked in every part.
 
 Dimensions: batch dialogues, seq utterances, head heads, width of the model, cls emotion classes.
@@ -30,6 +32,7 @@ from summer.model.embedding import UnimodalEncoder, UtteranceSpeakerEmbedding
 from summer.model.fusion import FusionLevel, Guidance, HierarchicalFusion, SelfAttentionFusion
 from summer.model.global_moe import GlobalMixture
 from summer.model.routing import SparseDynamicMixture, build_mixture
+from summer.model.start import EncoderStart, build_start
 from summer.options import ModelOptions
 
 
@@ -81,6 +84,7 @@ class Teacher(nn.Module):
         layers: Sequence[EncoderLayer],
         classifier: nn.Linear,
         dropout: float,
+        start: EncoderStart | None = None,
     ) -> None:
         super().__init__()
         self.modality = modality
@@ -90,6 +94,7 @@ class Teacher(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.dropout = nn.Dropout(dropout)
         self.classifier = classifier
+        self.start = start
 
     def forward(self, batch: ConversationBatch) -> TeacherOutput:
         """Classify each utterance by one modality."""
@@ -99,8 +104,9 @@ class Teacher(nn.Module):
         for layer in self.layers:
             hidden, of_layer = layer(hidden, usable)
             scores.append(of_layer)
+        added = self.classifier(self.dropout(hidden))
         return TeacherOutput(
-            logits=self.classifier(self.dropout(hidden)),
+            logits=added if self.start is None else self.start(added, batch),
             features=hidden,
             guidance=Guidance(scores=scores, usable=usable),
             kept={self.modality: routed.kept},
@@ -134,6 +140,7 @@ class Student(nn.Module):
         global_mixture: GlobalMixture,
         classifier: nn.Linear,
         dropout: float,
+        start: EncoderStart | None = None,
     ) -> None:
         super().__init__()
         self.modalities = tuple(encoders)
@@ -143,6 +150,7 @@ class Student(nn.Module):
         self.global_mixture = global_mixture
         self.dropout = nn.Dropout(dropout)
         self.classifier = classifier
+        self.start = start
 
     def forward(self, batch: ConversationBatch, guidance: Guidance | None) -> StudentOutput:
         """Classify each utterance by all its modalities; without guidance the teacher masks nothing."""
@@ -154,8 +162,9 @@ class Student(nn.Module):
             torch.stack([branches[m] for m in usable], dim=2),
             torch.stack(list(usable.values()), dim=2),
         )
+        added = self.classifier(self.dropout(fused))
         return StudentOutput(
-            logits=self.classifier(self.dropout(fused)),
+            logits=added if self.start is None else self.start(added, batch),
             fused=fused,
             branches=branches,
             modality_weights=weights,
@@ -189,6 +198,7 @@ def build_teacher(options: ModelOptions, shape: CorpusShape) -> Teacher:
         ],
         classifier=nn.Linear(options.width, shape.classes),
         dropout=options.dropout,
+        start=build_start(options, shape),
     )
 
 
@@ -209,6 +219,7 @@ def build_student(options: ModelOptions, shape: CorpusShape) -> Student:
         global_mixture=GlobalMixture(modalities=len(modalities), width=options.width, form=options.mixture),
         classifier=nn.Linear(options.width, shape.classes),
         dropout=options.dropout,
+        start=build_start(options, shape),
     )
 
 

@@ -4,9 +4,10 @@ The file names the kind of model and carries what that kind is built of, so any 
 student's file carries its teacher too, which guides it at inference. Nothing is pickled.
 
 Header (JSON under the metadata key "summer"): format, models (what is needed first, the model itself last;
-each with name, options, shape), labels, identities, origin. Tensors: `model.*` its weights;
-`centre.<modality>` and `spread.<modality>` its scales. Format 1, of versions before 0.2.0, knew a teacher
-and a student only; it is read still.
+each with name, options, shape), labels, identities, origin, and `unclipped`, the modalities whose scales clip
+no outlier. Tensors: `model.*` its weights; `centre.<modality>` and `spread.<modality>` its scales. A file
+without `unclipped` is of before there was a start at the encoder's head. Format 1, of versions before 0.2.0,
+knew a teacher and a student only; it is read still.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ READINGS_BEFORE_0_3 = {
     "embedding_norm": False,
     "agreement": "head-by-head",
     "threshold": "hard",
+    "start": "drawn",
 }
 
 
@@ -133,6 +135,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
         "labels": trained.labels.names,
         "identities": asdict(trained.identities),
         "origin": asdict(trained.origin),
+        "unclipped": [m for m, scale in trained.standardisations.items() if not scale.clipped],
     }
     tensors = {
         f"model.{name}": value.detach().cpu().contiguous()
@@ -216,7 +219,7 @@ def _rebuilt(header: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Pat
         identities=SpeakerIdentities(
             **{**header["identities"], "names": tuple(header["identities"]["names"])}
         ),
-        standardisations=_standardisations(tensors),
+        standardisations=_standardisations(tensors, unclipped=header.get("unclipped", ())),
         origin=Origin(**header["origin"]),
     )
 
@@ -256,11 +259,14 @@ def _filled(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> nn.
     return module.eval().requires_grad_(False)
 
 
-def _standardisations(tensors: Mapping[str, Tensor]) -> dict[Modality, Standardisation]:
+def _standardisations(
+    tensors: Mapping[str, Tensor], *, unclipped: Sequence[str]
+) -> dict[Modality, Standardisation]:
     return {
         modality: Standardisation(
             centre=tensors[f"centre.{modality}"].numpy().astype(np.float64),
             spread=tensors[f"spread.{modality}"].numpy().astype(np.float64),
+            clipped=modality not in unclipped,
         )
         for modality in Modality
         if f"centre.{modality}" in tensors
@@ -287,13 +293,11 @@ def _part_from_json(entry: Mapping[str, Any]) -> Part:
 
 
 def _with_readings_of_then(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options of a teacher or student of before 0.3.0, with the readings that were then the only ones."""
+    """Options of an older teacher or student, with the readings that were then the only ones."""
     if "model" in options:
         return {**options, "model": _with_readings_of_then(options["model"])}
-    if "emotion_attention" in options:
-        return dict(options)
     mixture = "product" if options["mixture"] == "printed" else options["mixture"]
-    return {**options, **READINGS_BEFORE_0_3, "mixture": mixture}
+    return {**READINGS_BEFORE_0_3, **options, "mixture": mixture}
 
 
 def _of_format_1(

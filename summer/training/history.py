@@ -30,7 +30,8 @@ class EpochRecord:
     """One epoch, as it went.
 
     Args:
-        losses: mean of each term over the training steps.
+        epoch: from 1 on; 0 is a start that was looked at before any step.
+        losses: mean of each term over the training steps; {} of epoch 0.
         selected_on: the split that chooses the epoch.
         loss, w_f1: of that split, after the epoch.
         drawn: means on it of what the model wants drawn, such as `kept_experts` by modality.
@@ -54,6 +55,11 @@ class Course:
     history: list[EpochRecord] = field(default_factory=list)
 
     @property
+    def last_epoch(self) -> int:
+        """Number of the last epoch; 0 before the first."""
+        return self.history[-1].epoch if self.history else 0
+
+    @property
     def best(self) -> EpochRecord:
         """The epoch with the highest w-F1, of equals the first.
 
@@ -69,7 +75,7 @@ class Course:
 
     def is_patience_spent(self, patience_epochs: int) -> bool:
         """Tell whether so many epochs went by without a better one."""
-        return bool(self.history) and len(self.history) - self.best.epoch >= patience_epochs
+        return bool(self.history) and self.last_epoch - self.best.epoch >= patience_epochs
 
     def to_json(self) -> list[dict[str, Any]]:
         """A list of records, as `read_history` reads them."""

@@ -6,10 +6,12 @@ After each epoch some dialogues of the training split are looked at in evaluatio
     tau         the temperature of each SDMoE (eq. 4)
     masked      share of M = 1 of each cross-modal attention (eq. 7), mean over levels
     phi         how much of a weight a disagreement takes away (eq. 8), mean over levels
+    alpha       how much of SUMMER is added to the encoder's own head, where a model starts there
     gradients   norm of the gradient of each term of the loss
 
 A model without such parts has the gradients alone. An equation that is coded and does nothing shows here: a
-content near 0, a phi that stays at 0.5, an M of all zeros or all ones, a term without gradient.
+content near 0, a phi that stays at 0.5, an alpha that stays at 0, an M of all zeros or all ones, a term
+without gradient.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from summer.corpus import Modality
 from summer.model.embedding import UnimodalEncoder, UtteranceSpeakerEmbedding
 from summer.model.fusion import TeacherGuidedAttention, disagreement
 from summer.model.routing import SparseDynamicMixture
+from summer.model.start import EncoderStart
 from summer.training.stages import Stage, trainable_parameters
 
 PROBE_DIALOGUES = 8
@@ -79,6 +82,8 @@ def _watched(model: nn.Module, seen: Seen) -> Iterator[None]:
             )
         elif isinstance(part, SparseDynamicMixture):
             seen["tau"][of].append(float(part.temperature.detach()))
+        elif isinstance(part, EncoderStart):
+            seen["alpha"][Modality.TEXT.value].append(float(part.alpha.detach()))
         elif isinstance(part, TeacherGuidedAttention):
             seen["phi"][of].append(float(part.phi.detach()))
             note = partial(_note_masked, seen["masked"], of)

@@ -14,6 +14,7 @@ import numpy as np
 
 from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationDealer
+from summer.conversations.heads import FoldedHead, folded
 from summer.conversations.reading import Conversations, fit_standardisations, standardise
 from summer.conversations.speakers import SpeakerIdentities, identify_speakers
 from summer.conversations.standardisation import Standardisation
@@ -26,12 +27,17 @@ LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A corpus made ready for training: features standardised, speakers told apart."""
+    """A corpus made ready for training: features standardised, speakers told apart.
+
+    Args:
+        head: what the text encoder makes of the standardised text, where models shall begin there; else None.
+    """
 
     conversations: Conversations
     standardisations: Mapping[Modality, Standardisation]
     identities: SpeakerIdentities
     dealer: ConversationDealer
+    head: FoldedHead | None = None
 
     @property
     def training_truths(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -50,8 +56,7 @@ def prepare(conversations: Conversations, options: ModelOptions) -> Material:
     """
     _check_labels(conversations)
     conversations = _without_absent_modalities(conversations)
-    standardisations = fit_standardisations(conversations)
-    standardise(conversations, standardisations)
+    standardisations, head = _standardised(conversations, options)
     identities = identify_speakers(
         options.speakers,
         conversations.utterances,
@@ -66,7 +71,11 @@ def prepare(conversations: Conversations, options: ModelOptions) -> Material:
     dealer = ConversationDealer(conversations, identities)
     _check_lengths(dealer, options)
     return Material(
-        conversations=conversations, standardisations=standardisations, identities=identities, dealer=dealer
+        conversations=conversations,
+        standardisations=standardisations,
+        identities=identities,
+        dealer=dealer,
+        head=head,
     )
 
 
@@ -77,7 +86,21 @@ def shape_of(material: Material, modalities: tuple[Modality, ...]) -> CorpusShap
         feature_dims={modality: features[modality].dim for modality in modalities},
         classes=len(material.conversations.labels),
         identities=len(material.identities),
+        text_head=material.head is not None and Modality.TEXT in modalities,
     )
+
+
+def _standardised(
+    conversations: Conversations, options: ModelOptions
+) -> tuple[dict[Modality, Standardisation], FoldedHead | None]:
+    """Standardise in place; text whose head models shall begin at without loss, and that head over it."""
+    scales, head = fit_standardisations(conversations), None
+    text = conversations.features.get(Modality.TEXT)
+    if options.start == "head" and text is not None and text.head is not None:
+        scales[Modality.TEXT] = scales[Modality.TEXT].without_loss()
+        head = folded(text.head, scales[Modality.TEXT])
+    standardise(conversations, scales)
+    return scales, head
 
 
 def _check_lengths(dealer: ConversationDealer, options: ModelOptions) -> None:

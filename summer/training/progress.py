@@ -39,7 +39,7 @@ def save_progress(
     Raises:
         DiskError: the disk is full or refuses.
     """
-    epoch = course.history[-1].epoch
+    epoch = course.last_epoch
     aside = folder / f".{EPOCH}-{epoch}.tmp"
     parameters = sum(parameter.numel() for parameter in stage.parameters())
     check_free_space(aside, needed_bytes=4 * parameters * STATES_OF_A_PARAMETER)
@@ -81,8 +81,9 @@ def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Cours
             f"({cause}); "
             f"delete {folder} and train the {stage.name} again"
         ) from error
-    LOGGER.info("%s: going on after epoch %d", stage.name, len(history))
-    return Course(history=history)
+    course = Course(history=history)
+    LOGGER.info("%s: going on after epoch %d", stage.name, course.last_epoch)
+    return course
 
 
 def load_best(folder: Path, stage: Stage) -> None:

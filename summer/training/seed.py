@@ -25,6 +25,7 @@ from summer.durable import write_aside
 from summer.evaluation.predictions import Predictions
 from summer.model.distillation import SmoothedTruthLoss
 from summer.model.guided import StudentOptions
+from summer.model.start import begin_at
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from summer.training.checkpoints import (
     CheckpointError,
@@ -136,6 +137,7 @@ def obtain_model(
         trained = load_checkpoint(path)
         check_features(trained, path, material.conversations)
         check_settings(trained, path, settings, material.identities)
+        _check_scales(trained, path, material)
         _forget_progress(path)
         return trained
     return _trained(name, material, settings, place, needed)
@@ -223,6 +225,23 @@ def _check_teacher(
         )
 
 
+def _check_scales(trained: TrainedModel, path: Path, material: Material) -> None:
+    """Features of which an encoder's head is read are standardised otherwise: not for others' eyes.
+
+    Raises:
+        CheckpointError: the model was trained with a start at the encoder's head and this run is not, or the
+            other way round.
+    """
+    for modality, scale in trained.standardisations.items():
+        ours = material.standardisations.get(modality, scale)
+        if scale.clipped is not ours.clipped:
+            its, here = ("without", "with") if scale.clipped else ("with", "without")
+            raise CheckpointError(
+                f"{path} was trained {its} a start at the head of the {modality} encoder, this run is "
+                f"{here}; give both the same model.start and the same store, or train a new one"
+            )
+
+
 def _trained(
     name: str, material: Material, settings: Settings, place: Workplace, needed: TrainedModel | None
 ) -> TrainedModel:
@@ -235,6 +254,8 @@ def _trained(
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
         model = build_part(part, None if needed is None else needed.model)
+        if material.head is not None:
+            begin_at(model, material.head)
         truth_loss = SmoothedTruthLoss(
             epsilon=own.epsilon, class_weights=_class_weights(material, own.training)
         )

@@ -4,6 +4,9 @@ Paper: section 4.3. Hugging Face accelerate has the device, mixed precision, sev
 a checkpoint. Random numbers are seeded anew at the start of each epoch from seed, stage and epoch, and
 progress is saved at its end, so a run that resumes there gives the numbers of an unbroken run.
 
+A model that starts at the encoder's own head (`summer.model.start`) is looked at before its first step as
+well: epoch 0, which is kept if no other is better.
+
 A step reads nothing back from the device; losses are looked at every few steps (`summer.training.history`).
 """
 
@@ -23,6 +26,7 @@ from torch import nn
 from summer.conversations.batches import ConversationDealer
 from summer.conversations.dialogues import DialogueRows
 from summer.corpus import Split
+from summer.model.start import starts_of
 from summer.options import TrainingOptions
 from summer.training.history import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
 from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
@@ -62,7 +66,18 @@ def train(
     course = load_progress(accelerator, folder, stage)
     chosen_by = _batches_to_choose_by(dealer, options)
     probe = dealer.of_split(Split.TRAIN)[:PROBE_DIALOGUES]
-    for epoch in range(len(course.history) + 1, limits.most_epochs + 1):
+
+    def end_epoch(losses: LossBook) -> None:
+        outlook = look_at(stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast)
+        inside = look_inside(stage, dealer.batch(probe).to(accelerator.device))
+        record = _record(losses, outlook, options.select_on, float(schedule.get_last_lr()[0]), inside)
+        is_best = course.offer(record)
+        save_progress(accelerator, folder, stage, course, is_best=is_best)
+        watch.on_epoch(stage.name, record)
+
+    if not course.history and any(starts_of(stage)):
+        end_epoch(LossBook(stage.name, 0))
+    for epoch in range(course.last_epoch + 1, limits.most_epochs + 1):
         if course.is_patience_spent(limits.patience_epochs):
             break
         torch.manual_seed(_seed_of(seed, stage.name, epoch))
@@ -82,12 +97,7 @@ def train(
             schedule.step()
             losses.note(terms)
             watch.on_step(stage.name, epoch, step, len(shares))
-        outlook = look_at(stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast)
-        inside = look_inside(stage, dealer.batch(probe).to(accelerator.device))
-        record = _record(losses, outlook, options.select_on, float(schedule.get_last_lr()[0]), inside)
-        is_best = course.offer(record)
-        save_progress(accelerator, folder, stage, course, is_best=is_best)
-        watch.on_epoch(stage.name, record)
+        end_epoch(losses)
     load_best(folder, stage)
     return course
 

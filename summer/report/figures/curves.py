@@ -28,6 +28,7 @@ INSIDE = {  # what `summer.training.learning` sees, and how its panel is called
     "tau": "tau of SDMoE",
     "phi": "phi of HCMF",
     "masked": "masked by the teacher",
+    "alpha": "alpha beside the head",
     "gradients": "gradient of each term",
 }
 Panels = dict[str, Callable[[Axes, Sequence[History]], None]]
@@ -99,6 +100,7 @@ def _panels_inside(seeds: Sequence[History]) -> Panels:
         "tau": _draw_family,
         "phi": _draw_drawn,
         "masked": _draw_drawn,
+        "alpha": _draw_family,
         "gradients": _draw_gradients,
     }
     return {

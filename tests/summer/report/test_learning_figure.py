@@ -16,6 +16,7 @@ INSIDE = {
     "tau": {"text": 1.0},
     "phi": {"text from audio": 0.5, "audio from text": 0.25},
     "masked": {"text from audio": 0.0},
+    "alpha": {"text": -0.25},
     "gradients": {"cross": 1e-3, "smooth": 0.5},
 }
 
@@ -37,6 +38,7 @@ def test_each_mechanism_has_a_panel_and_each_seed_a_line_per_part(tmp_path: Path
         "student: tau of SDMoE",
         "student: phi of HCMF",
         "student: masked by the teacher",
+        "student: alpha beside the head",
         "student: gradient of each term",
         "mlp: gradient of each term",
     ]
@@ -46,7 +48,7 @@ def test_each_mechanism_has_a_panel_and_each_seed_a_line_per_part(tmp_path: Path
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["text from audio", "audio from text"]
     scales = [axes[title].get_yscale() for title in axes]
-    assert scales == ["linear"] * 4 + ["log"] * 2
+    assert scales == ["linear"] * 5 + ["log"] * 2
     draw_learning(tmp_path / "learning.png", histories)
     pixels = imread(tmp_path / "learning.png")
     assert min(pixels.shape[:2]) > 300
