@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from extraction import weights
 from extraction.corpora import Corpus
 from extraction.extractor import Extractor
-from pipelines.recipe import Recipe, TuningRecipe
+from pipelines.recipe import Recipe
 from summer.corpus import Modality
 
 if TYPE_CHECKING:
-    from extraction.text.training import TuningOptions, TuningProgress
+    from extraction.text.training import TuningProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +23,7 @@ class Setting:
 
     Args:
         folder: where the stores of the corpus stand; tuned encoders and kept crops go beside them.
-        on_tuning: told how far the fine-tuning of the text encoder is.
+        on_tuning: told which text encoder is being fine-tuned, and how far that is.
     """
 
     recipe: Recipe
@@ -33,7 +32,7 @@ class Setting:
     device: str
     batch_size: int | None
     keep_crops: bool
-    on_tuning: Callable[[TuningProgress], None]
+    on_tuning: Callable[[str, TuningProgress], None]
 
 
 def build_extractor(modality: Modality, setting: Setting) -> Extractor:
@@ -42,47 +41,9 @@ def build_extractor(modality: Modality, setting: Setting) -> Extractor:
 
 
 def _text(setting: Setting) -> Extractor:
-    from extraction.text import RobertaText
-    from extraction.text.tuning import tune_text
+    from pipelines.text_encoders import build_text  # imports torch and transformers
 
-    recipe = setting.recipe.text
-    build = partial(
-        RobertaText,
-        speakers=recipe.speakers,
-        past_tokens=recipe.past_tokens,
-        future_tokens=recipe.future_tokens,
-        window_tokens=recipe.window_tokens,
-        vector=recipe.vector,
-        device=setting.device,
-        batch_size=setting.batch_size,
-    )
-    encoder = build(weights=weights.text_model(recipe.model), mode="frozen")
-    if recipe.mode == "frozen":
-        return encoder
-    tuned = tune_text(
-        encoder,
-        setting.corpus.clips,
-        labels=setting.corpus.labels,
-        options=tuning_options(recipe.tuning),
-        folder=setting.folder / "text.encoder",
-        on_progress=setting.on_tuning,
-    )
-    return build(weights=tuned, mode="tuned")
-
-
-def tuning_options(recipe: TuningRecipe) -> TuningOptions:
-    """The numbers of the fine-tuning that a recipe gives."""
-    from extraction.text.training import TuningOptions
-
-    return TuningOptions(
-        epochs=recipe.epochs,
-        learning_rate=recipe.learning_rate,
-        batch_size=recipe.batch_size,
-        weight_decay=recipe.weight_decay,
-        warmup_share=recipe.warmup_share,
-        seed=recipe.seed,
-        bfloat16=recipe.bfloat16,
-    )
+    return build_text(setting)
 
 
 def _audio(_: Setting) -> Extractor:

@@ -45,7 +45,12 @@ class TuningRecipe:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TextRecipe:
-    """RoBERTa: a Hugging Face id or folder, and what of the dialogue it reads."""
+    """RoBERTa: a Hugging Face id or folder, and what of the dialogue it reads.
+
+    Args:
+        folds: encoders that read the training rows they were not tuned on; 0: one encoder reads all.
+        tuning_again: a second round that starts from the encoder of the first, with a new head.
+    """
 
     model: str = "roberta-base"
     mode: Literal["frozen", "tuned"] = "tuned"
@@ -53,8 +58,11 @@ class TextRecipe:
     past_tokens: int = Field(default=160, ge=0)
     future_tokens: int = Field(default=60, ge=0)
     window_tokens: int = Field(default=512, ge=8)
+    reading: Literal["utterance", "dialogue"] = "utterance"
     vector: Literal["start", "mean"] = "start"
+    folds: int = Field(default=0, ge=0)
     tuning: TuningRecipe = field(default_factory=TuningRecipe)
+    tuning_again: TuningRecipe | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
@@ -268,8 +276,9 @@ def _known_keys(kind: type, prefix: str = "") -> Iterator[str]:
     for entry in fields(kind):
         yield prefix + entry.name
         hint = hints[entry.name]
-        if is_dataclass(hint) and isinstance(hint, type) and not get_args(hint):
-            yield from _known_keys(hint, f"{prefix}{entry.name}.")
+        for table in (hint, *get_args(hint)):
+            if is_dataclass(table) and isinstance(table, type):
+                yield from _known_keys(table, f"{prefix}{entry.name}.")
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

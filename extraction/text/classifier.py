@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import EvalPrediction, PreTrainedModel
 
-from extraction.text.batches import pad_inputs
-from extraction.text.context import TextInput
+from extraction.text.batches import pad_passages
 from extraction.text.encoder import summary
+from extraction.text.passages import Passage
 from summer.metrics import confusion_of, weighted_f1
 
 DROPOUT = 0.1
@@ -47,24 +47,26 @@ class EmotionClassifier(nn.Module):
         input_ids: Int[Tensor, "row token"],
         attention_mask: Int[Tensor, "row token"],
         own: Bool[Tensor, "row token"],
-        labels: Int[Tensor, " row"],
+        lengths: Int[Tensor, " utterance"],
+        labels: Int[Tensor, " utterance"],
     ) -> dict[str, Tensor]:
-        """Mean cross-entropy as `loss`, and the `logits`."""
+        """Mean cross-entropy over the utterances as `loss`, and the `logits`."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        logits: Float[Tensor, "row class"] = self.head(self.dropout(summary(states, own, self.vector)))
+        vectors = summary(states, own, lengths, self.vector)
+        logits: Float[Tensor, "utterance class"] = self.head(self.dropout(vectors))
         return {"loss": nn.functional.cross_entropy(logits.float(), labels), "logits": logits}
 
 
-def as_row(entry: TextInput, label: int) -> Row:
-    """One example; `input_ids` by itself lets the Trainer sort by length."""
-    return {"input_ids": entry.ids, "entry": entry, "labels": label}
+def as_row(passage: Passage, labels: Sequence[int]) -> Row:
+    """A passage and the label of each of its utterances."""
+    return {"passage": passage, "labels": [labels[clip] for clip in passage.clips]}
 
 
 def collate(rows: Sequence[Row], pad: int) -> dict[str, Tensor]:
-    """Examples side by side, padded to the longest."""
-    ids, attended, own = pad_inputs([row["entry"] for row in rows], pad)
-    labels = torch.tensor([row["labels"] for row in rows])
-    return {"input_ids": ids, "attention_mask": attended, "own": own, "labels": labels}
+    """Passages side by side, padded to the longest."""
+    ids, attended, own, lengths = pad_passages([row["passage"] for row in rows], pad)
+    labels = torch.tensor([label for row in rows for label in row["labels"]])
+    return {"input_ids": ids, "attention_mask": attended, "own": own, "lengths": lengths, "labels": labels}
 
 
 def score(prediction: EvalPrediction) -> dict[str, float]:

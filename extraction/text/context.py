@@ -1,6 +1,6 @@
 """Input of an utterance: its speaker, its words, and the dialogue around it, as token ids.
 
-Paper: sections 3.3 and 4.3. The input of utterance i is
+Paper: sections 3.3 and 4.3. Reading "utterance", in which the input of utterance i is
 
     <s> past ... </s></s> [SPK_k] utterance i </s></s> future ... </s>
 
@@ -25,6 +25,7 @@ Tokenise = Callable[[Sequence[str]], Sequence[Sequence[int]]]
 Key = tuple[str, str]  # split and name of a dialogue
 
 SPEAKERS = ("tokens", "names", "none")
+READINGS = ("utterance", "dialogue")
 SPEAKER_SLOTS = 32  # MELD's largest dialogue has 9 speakers; from the 32nd on they share the last slot
 SHORTEST_WINDOW = 8
 
@@ -37,14 +38,19 @@ class Context:
         speakers: how they are told apart: "tokens" of their slots, written "names", or "none".
         past_tokens, future_tokens: most tokens of each side's utterances, their speakers included; 0: none.
         window_tokens: most tokens of a whole input; the model's own limit applies as well.
+        reading: an input for each "utterance", or one for the whole "dialogue" (passages.py), where past and
+            future tokens count only at the seams of a dialogue that is longer than the window.
     """
 
     speakers: str
     past_tokens: int
     future_tokens: int
     window_tokens: int
+    reading: str = "utterance"
 
     def __post_init__(self) -> None:
+        if self.reading not in READINGS:
+            raise ValueError(f"reading {self.reading!r} is not one of {', '.join(READINGS)}")
         if self.speakers not in SPEAKERS:
             raise ValueError(f"speakers {self.speakers!r} is not one of {', '.join(SPEAKERS)}")
         if min(self.past_tokens, self.future_tokens) < 0:
@@ -111,12 +117,12 @@ def read_inputs(
     Raises:
         ValueError: a clip's utterance is not in its dialogue.
     """
-    places = [(_key(clip.dialogue), _position(clip)) for clip in clips]
-    dialogues = {_key(clip.dialogue): clip.dialogue for clip in clips}
+    places = places_of(clips)
+    dialogues = {key_of(clip.dialogue): clip.dialogue for clip in clips}
     wanted: dict[Key, set[int]] = {key: set() for key in dialogues}
     for key, position in places:
         wanted[key].update(_reach(position, len(dialogues[key].utterances), context))
-    turns = _tokenised(dialogues, wanted, _Speech(context=context, frame=frame, tokenise=tokenise))
+    turns = tokenised(dialogues, wanted, Speech(context=context, frame=frame, tokenise=tokenise))
     return [build_input(turns[key], position, context, frame) for key, position in places]
 
 
@@ -137,10 +143,10 @@ def build_input(turns: Mapping[int, Turn], target: int, context: Context, frame:
     between = len(frame.between)
     reach = _reach(target, max(turns) + 1, context)
     before = [turns[position] for position in reach if position < target]
-    past = _nearest(before[::-1], min(context.past_tokens, room - between), past=True)
+    past = nearest(before[::-1], min(context.past_tokens, room - between), past=True)
     room -= len(past) + between if past else 0
     after = [turns[position] for position in reach if position > target]
-    future = _nearest(after, min(context.future_tokens, room - between), past=False)
+    future = nearest(after, min(context.future_tokens, room - between), past=False)
     head = (*frame.start, *past, *(frame.between if past else ()), *speaker)
     tail = (*(frame.between if future else ()), *future, *frame.end)
     return TextInput(
@@ -150,17 +156,21 @@ def build_input(turns: Mapping[int, Turn], target: int, context: Context, frame:
     )
 
 
-def _nearest(turns: Iterable[Turn], room: int, *, past: bool) -> tuple[int, ...]:
-    """As many tokens of the turns, nearest first, as there is room for, in the order of the dialogue."""
+def nearest(turns: Iterable[Turn], room: int, *, past: bool, end: tuple[int, ...] = ()) -> tuple[int, ...]:
+    """As many tokens of the turns, nearest first, as there is room for, in the order of the dialogue.
+
+    Args:
+        end: stands after each turn.
+    """
     pieces: list[tuple[int, ...]] = []
     for turn in turns:
         if not turn.words:
             continue
-        room_for_words = room - len(turn.speaker)
+        room_for_words = room - len(turn.speaker) - len(end)
         if room_for_words <= 0:
             break
         words = turn.words[-room_for_words:] if past else turn.words[:room_for_words]
-        pieces.append((*turn.speaker, *words))
+        pieces.append((*turn.speaker, *words, *end))
         room = room_for_words - len(words)
     ordered = reversed(pieces) if past else pieces
     return tuple(token for piece in ordered for token in piece)
@@ -172,7 +182,7 @@ def _reach(position: int, turns: int, context: Context) -> range:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Speech:
+class Speech:
     """How a dialogue's speakers and words become tokens."""
 
     context: Context
@@ -191,8 +201,8 @@ class _Speech:
         return {name: tuple(ids) for name, ids in zip(names, self.tokenise(written), strict=True)}
 
 
-def _tokenised(
-    dialogues: Mapping[Key, Dialogue], wanted: Mapping[Key, set[int]], speech: _Speech
+def tokenised(
+    dialogues: Mapping[Key, Dialogue], wanted: Mapping[Key, set[int]], speech: Speech
 ) -> dict[Key, dict[int, Turn]]:
     """The wanted utterances by dialogue and position, all tokenised in one call."""
     speakers = {key: speech.speakers(dialogue) for key, dialogue in dialogues.items()}
@@ -211,8 +221,18 @@ def _as_words(text: str) -> str:
     return f" {stripped}" if stripped else ""
 
 
-def _key(dialogue: Dialogue) -> Key:
+def key_of(dialogue: Dialogue) -> Key:
+    """Split and name."""
     return (dialogue.split, dialogue.name)
+
+
+def places_of(clips: Sequence[Clip]) -> list[tuple[Key, int]]:
+    """Dialogue and position in it of each clip's utterance.
+
+    Raises:
+        ValueError: a clip's utterance is not in its dialogue.
+    """
+    return [(key_of(clip.dialogue), _position(clip)) for clip in clips]
 
 
 def _position(clip: Clip) -> int:

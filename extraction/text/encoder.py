@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
@@ -24,8 +24,9 @@ from torch import Tensor
 
 from extraction.devices import in_halves
 from extraction.extractor import Clip, Outcome, fingerprint_of
-from extraction.text.batches import batches_by_tokens, pad_inputs
+from extraction.text.batches import batches_by_tokens, pad_passages
 from extraction.text.context import Context, TextInput, read_inputs
+from extraction.text.passages import Passage, read_passages
 from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
@@ -46,10 +47,11 @@ class RobertaText:
         weights: a Hugging Face folder of an encoder.
         speakers: how speakers are told apart: "tokens" [SPK_k] of the dialogue's slots, "names", or "none".
         past_tokens, future_tokens: most tokens of context on either side; 0: none.
+        reading: a passage for each "utterance", or one for the whole "dialogue" (passages.py).
         window_tokens: most tokens of a whole input; the model's own limit applies as well.
         vector: "start", the start token's state, or "mean" over the utterance's own words.
         device: as torch names it: "cpu", "cuda:0".
-        batch_size: most utterances side by side; None: as many as suit the device.
+        batch_size: most passages side by side; None: as many as suit the device.
         mode: "frozen" for weights as they come, "tuned" for a folder that `tune_text` made.
 
     Raises:
@@ -67,17 +69,19 @@ class RobertaText:
         past_tokens: int = 160,
         future_tokens: int = 60,
         window_tokens: int = 512,
+        reading: str = "utterance",
         vector: str = "start",
         device: str = "cpu",
         batch_size: int | None = None,
         mode: str = "frozen",
     ) -> None:
-        _check(vector, mode, batch_size)
+        _check(reading, vector, mode, batch_size)
         asked = Context(
             speakers=speakers,
             past_tokens=past_tokens,
             future_tokens=future_tokens,
             window_tokens=window_tokens,
+            reading=reading,
         )
         config = read_config(weights.path)
         self.weights = weights
@@ -97,22 +101,12 @@ class RobertaText:
             "future_tokens": str(future_tokens),
             "window_tokens": str(self.context.window_tokens),
             "vector": vector,
+            **({} if reading == "utterance" else {"reading": reading}),  # stores of old say nothing of it
             **{name: version(name) for name in ("torch", "transformers", "tokenizers")},
         }
         self.fingerprint = fingerprint_of(self.settings)
         self.assets: Mapping[str, str] = {"encoder": weights.name or weights.path.name}
         self.mode = mode
-
-    def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
-        """One outcome per clip, in order; an utterance without words is missing.
-
-        Raises:
-            DeviceMemoryError: not even one input fits the device.
-        """
-        inputs = self.inputs(clips)
-        filled = [entry for entry in inputs if entry is not None]
-        vectors = iter(self._vectors(filled))
-        return [_outcome(entry, next(vectors) if entry else None) for entry in inputs]
 
     @property
     def head(self) -> EncoderHead | None:
@@ -123,56 +117,91 @@ class RobertaText:
         """
         return _tuned_head(self.weights.path, self.vector) if self.mode == "tuned" else None
 
+    def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
+        """One outcome per clip, in order; an utterance without words is missing.
+
+        Raises:
+            DeviceMemoryError: not even one passage fits the device.
+        """
+        passages = self.passages(clips)
+        vectors = self._vectors(passages)
+        outcomes = [Outcome(status=Status.MISSING, reason="no words")] * len(clips)
+        for passage, found in zip(passages, vectors, strict=True):
+            for k, clip in enumerate(passage.clips):
+                outcomes[clip] = _outcome(passage, k, found[k])
+        return outcomes
+
     def inputs(self, clips: Sequence[Clip]) -> list[TextInput | None]:
-        """What the encoder reads for each clip; None where the utterance has no words."""
+        """What reading "utterance" reads for each clip; None where the utterance has no words."""
         words = read_wordlist(self.weights.path, self.context.speakers)
         return read_inputs(clips, self.context, words.frame, words.tokenise)
 
-    def _vectors(self, inputs: Sequence[TextInput]) -> NDArray[np.float32]:
-        vectors = np.empty((len(inputs), self.dim), dtype=np.float32)
+    def passages(self, clips: Sequence[Clip]) -> list[Passage]:
+        """What the encoder reads for the clips; those without words are in none of them."""
+        words = read_wordlist(self.weights.path, self.context.speakers)
+        return read_passages(clips, self.context, words.frame, words.tokenise)
+
+    def _vectors(self, passages: Sequence[Passage]) -> list[NDArray[np.float32]]:
+        """(utterances, dim) of each passage."""
+        vectors: list[NDArray[np.float32]] = [np.empty((0, self.dim), np.float32)] * len(passages)
         most_tokens = TOKENS_ON_CPU if self.device == "cpu" else TOKENS_ON_CUDA
-        lengths = [len(entry.ids) for entry in inputs]
+        lengths = [len(passage.ids) for passage in passages]
         for batch in batches_by_tokens(lengths, most_tokens=most_tokens, most_rows=self.batch_size):
-            longest = f"an input of up to {lengths[batch[0]]} tokens"
-            found = in_halves(self._encode, [inputs[position] for position in batch], one=longest)
-            vectors[batch] = torch.cat(found).cpu().numpy()
+            longest = f"a passage of up to {lengths[batch[0]]} tokens"
+            found = in_halves(self._encode, [passages[position] for position in batch], one=longest)
+            ends = np.cumsum([len(passages[position].clips) for position in batch])
+            for position, part in zip(
+                batch, np.split(torch.cat(found).cpu().numpy(), ends[:-1]), strict=True
+            ):
+                vectors[position] = part
         return vectors
 
-    def _encode(self, inputs: Sequence[TextInput]) -> Float[Tensor, "row dim"]:
+    def _encode(self, passages: Sequence[Passage]) -> Float[Tensor, "utterance dim"]:
         encoder = read_encoder(self.weights.path, self.weights.sha256, self.context.speakers, self.device)
         pad = read_wordlist(self.weights.path, self.context.speakers).pad
-        ids, attended, own = (tensor.to(self.device) for tensor in pad_inputs(inputs, pad))
+        ids, attended, own, lengths = (tensor.to(self.device) for tensor in pad_passages(passages, pad))
         with torch.inference_mode():
             states = encoder(input_ids=ids, attention_mask=attended).last_hidden_state
-            return summary(states, own, self.vector).float()
+            return summary(states, own, lengths, self.vector).float()
 
 
 def summary(
-    states: Float[Tensor, "row token dim"], own: Bool[Tensor, "row token"], vector: str
-) -> Float[Tensor, "row dim"]:
-    """One vector per row: the start token's state, or the mean over the utterance's own words."""
+    states: Float[Tensor, "row token dim"],
+    own: Bool[Tensor, "row token"],
+    lengths: Int[Tensor, " utterance"],
+    vector: str,
+) -> Float[Tensor, "utterance dim"]:
+    """One vector per utterance: its row's start token's state, or the mean over its own words.
+
+    Args:
+        own: True for the own words of the utterances, which stand in the order of rows and tokens.
+        lengths: own words of each utterance.
+    """
     if vector == "start":
         return states[:, 0]
-    weight = own.unsqueeze(-1).to(states.dtype)
-    return (states * weight).sum(dim=1) / weight.sum(dim=1)
+    return torch.segment_reduce(states[own].float(), "mean", lengths=lengths)
 
 
-def _outcome(entry: TextInput | None, vector: NDArray[np.float32] | None) -> Outcome:
-    if entry is None:
-        return Outcome(status=Status.MISSING, reason="no words")
-    words = entry.words[1] - entry.words[0]
-    cut = f"the last {entry.cut_tokens} of {words + entry.cut_tokens} tokens do not fit the window: cut"
+def _outcome(passage: Passage, k: int, vector: NDArray[np.float32]) -> Outcome:
+    cut = passage.cut_tokens[k]
+    words = passage.words[k][1] - passage.words[k][0]
+    remark = f"the last {cut} of {words + cut} tokens do not fit the window: cut"
     return Outcome(
         status=Status.OK,
-        reason=cut if entry.cut_tokens else "",
+        reason=remark if cut else "",
         vector=vector,
-        columns={"tokens": len(entry.ids), "cut_tokens": entry.cut_tokens},
+        columns={"tokens": len(passage.ids), "cut_tokens": cut},
     )
 
 
-def _check(vector: str, mode: str, batch_size: int | None) -> None:
+def _check(reading: str, vector: str, mode: str, batch_size: int | None) -> None:
     if vector not in VECTORS:
         raise ValueError(f"vector {vector!r} is not one of {', '.join(VECTORS)}")
+    if reading == "dialogue" and vector != "mean":
+        raise ValueError(
+            f"reading 'dialogue' with vector {vector!r}: a dialogue has one start token for all its "
+            "utterances; take vector 'mean' (text.vector), or reading 'utterance'"
+        )
     if mode not in MODES:
         raise ValueError(f"mode {mode!r} is not one of {', '.join(MODES)}")
     if batch_size is not None and batch_size < 1:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch.utils.data import DataLoader
 from transformers import (
     PrinterCallback,
     Trainer,
@@ -26,9 +27,12 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+from extraction.text.batches import TrainingBatches, batches_by_tokens
 from extraction.text.classifier import WEIGHTED_F1, EmotionClassifier, Row, collate, score
+from summer.allocator import keep_freed_memory
 
 STEPS_BETWEEN_REPORTS = 10
+TOKENS_TO_LOOK_AT = 2048  # of a batch of dev rows
 STATE = "trainer_state.json"
 
 
@@ -37,6 +41,7 @@ class TuningOptions:
     """Numbers of the fine-tuning.
 
     Args:
+        batch_size: utterances of a step.
         learning_rate: the highest, reached after the warm-up; it falls to 0 at the end.
         warmup_share: of all steps, over which the learning rate rises from 0.
         bfloat16: train in mixed precision; on CUDA only.
@@ -103,10 +108,11 @@ def train(
     Raises:
         torch.OutOfMemoryError: the device is too small for the batch size.
     """
+    keep_freed_memory()
     resumed = _last_whole_checkpoint(checkpoints)
     set_seed(options.seed)
     classifier = build()
-    trainer = Trainer(
+    trainer = _ByUtterances(
         model=classifier,
         args=_arguments(options, checkpoints, on_cpu=on_cpu),
         train_dataset=rows[0],
@@ -123,6 +129,37 @@ def train(
     return classifier, scores
 
 
+class _ByUtterances(Trainer):
+    """Batches by utterances to train on, by tokens to look at."""
+
+    train_dataset: Any
+    eval_dataset: Any
+
+    def get_train_dataloader(self) -> DataLoader[Row]:
+        rows: Sequence[Row] = self.train_dataset
+        batches = TrainingBatches(
+            [row["passage"] for row in rows],
+            utterances=self.args.per_device_train_batch_size,
+            seed=self.args.seed,
+        )
+        return self._dealt(rows, batches)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> DataLoader[Row]:
+        rows: Sequence[Row] = self.eval_dataset if eval_dataset is None else eval_dataset
+        lengths = [len(row["passage"].ids) for row in rows]
+        return self._dealt(rows, list(batches_by_tokens(lengths, most_tokens=TOKENS_TO_LOOK_AT)))
+
+    def _dealt(self, rows: Any, batches: Any) -> DataLoader[Row]:
+        loader = DataLoader(
+            rows,
+            batch_sampler=batches,
+            collate_fn=self.data_collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+        prepared: DataLoader[Row] = self.accelerator.prepare(loader)
+        return prepared
+
+
 def _arguments(options: TuningOptions, checkpoints: Path, *, on_cpu: bool) -> TrainingArguments:
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
@@ -133,7 +170,6 @@ def _arguments(options: TuningOptions, checkpoints: Path, *, on_cpu: bool) -> Tr
         max_grad_norm=1.0,
         per_device_train_batch_size=options.batch_size,
         per_device_eval_batch_size=options.batch_size,
-        train_sampling_strategy="group_by_length",
         seed=options.seed,
         bf16=options.bfloat16,
         use_cpu=on_cpu,

@@ -1,8 +1,8 @@
 """Fine-tuning the encoder for emotion, on the training split only; the epoch is chosen on dev.
 
 Paper: 4.3. Hugging Face's Trainer does it (training.py): AdamW, linear warm-up and decay, gradients clipped
-at norm 1, no class weights, rows of similar length side by side. A killed run goes on from its last
-checkpoint.
+at norm 1, no class weights, batches by utterances, passages of similar length side by
+side. A killed run goes on from its last checkpoint.
 
 What comes out is a Hugging Face folder like any other, speaker tokens included, with `head.safetensors` and
 `tuning.json` beside. Its name ends in a digest of all that it depends on (encoder, options, inputs and labels
@@ -113,7 +113,7 @@ class _FineTuning:
             "labels": self.labels.names,
             "options": asdict(self.options),
             "rows": [
-                [(row["entry"].ids, row["entry"].words, row["labels"]) for row in rows]
+                [(row["passage"].ids, row["passage"].words, row["labels"]) for row in rows]
                 for rows in (self.training_rows, self.dev_rows)
             ],
         }
@@ -134,8 +134,8 @@ class _FineTuning:
             "digest": self.digest,
             "options": asdict(self.options),
             "labels": self.labels.names,
-            "training_rows": len(self.training_rows),
-            "dev_rows": len(self.dev_rows),
+            "training_rows": _utterances(self.training_rows),
+            "dev_rows": _utterances(self.dev_rows),
             "dev_weighted_f1": dev_weighted_f1,
             "best_epoch": best_epoch(dev_weighted_f1),
             "encoder": dict(self.encoder.settings),
@@ -144,11 +144,8 @@ class _FineTuning:
 
 def _rows(encoder: RobertaText, clips: Sequence[Clip], labels: LabelSet, split: Split) -> list[Row]:
     labelled = [clip for clip in clips if clip.utterance.split is split and clip.utterance.label]
-    rows = [
-        as_row(entry, labels.index(clip.utterance.label))
-        for clip, entry in zip(labelled, encoder.inputs(labelled), strict=True)
-        if entry is not None
-    ]
+    indices = [labels.index(clip.utterance.label) for clip in labelled]
+    rows = [as_row(passage, indices) for passage in encoder.passages(labelled)]
     if not rows:
         use = "to train on" if split is Split.TRAIN else "to choose the epoch on"
         raise TuningError(
@@ -158,12 +155,18 @@ def _rows(encoder: RobertaText, clips: Sequence[Clip], labels: LabelSet, split: 
     return rows
 
 
+def _utterances(rows: Sequence[Row]) -> int:
+    return sum(len(row["labels"]) for row in rows)
+
+
 def _tune(work: _FineTuning, tuned: Path, on_progress: Callable[[TuningProgress], None]) -> None:
     """Fine-tune in a folder beside `tuned`, and rename the finished encoder into place."""
     aside = tuned.with_name(f".{tuned.name}.tmp")
     aside.mkdir(parents=True, exist_ok=True)
     LOGGER.info(
-        "fine-tuning on %d utterances, %d to choose the epoch", len(work.training_rows), len(work.dev_rows)
+        "fine-tuning on %d utterances, %d to choose the epoch",
+        _utterances(work.training_rows),
+        _utterances(work.dev_rows),
     )
     classifier, scores = _trained(work, aside, on_progress)
     record = work.record(scores)

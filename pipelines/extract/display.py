@@ -71,16 +71,16 @@ def progress_bar(console: Console, modality: str) -> Iterator[Callable[[Progress
         yield show
 
 
-def tuning_lines(console: Console) -> Callable[[TuningProgress], None]:
+def tuning_lines(console: Console) -> Callable[[str, TuningProgress], None]:
     """Lines on the fine-tuning of the text encoder: one every half minute, and one per epoch."""
     last_line = [time.monotonic()]
     last_score: list[float | None] = [None]
 
-    def show(progress: TuningProgress) -> None:
+    def show(what: str, progress: TuningProgress) -> None:
         now = time.monotonic()
         if now - last_line[0] > SECONDS_BETWEEN_LINES or progress.dev_weighted_f1 != last_score[0]:
             last_line[0], last_score[0] = now, progress.dev_weighted_f1
-            console.print(f"text: fine-tuning, {progress}", highlight=False)
+            console.print(f"text: fine-tuning, {what}{progress}", highlight=False)
 
     return show
 
@@ -106,10 +106,15 @@ def print_tuning_plan(console: Console, setting: Setting) -> None:
     rows = Counter(clip.utterance.split for clip in setting.corpus.clips)
     console.print(
         f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances "
-        f"and choose the epoch on {rows[Split.DEV]} dev utterances, unless that is done; then extract "
-        f"{rows.total()} utterances into {setting.folder / 'text.h5'}",
+        f"and choose the epoch on {rows[Split.DEV]} dev utterances, {_folds(setting)}unless "
+        f"that is done; then extract {rows.total()} utterances into {setting.folder / 'text.h5'}",
         highlight=False,
     )
+
+
+def _folds(setting: Setting) -> str:
+    folds = setting.recipe.text.folds
+    return f"and again without each of {folds} folds, " if folds else ""
 
 
 def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -> None:

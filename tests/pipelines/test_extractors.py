@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from extraction.text import TuningOptions
-from pipelines.extractors import tuning_options
 from pipelines.recipe import TuningRecipe, load_recipe
+from pipelines.text_encoders import tuning_options
 
 OTHER_NUMBERS = {
     "epochs": 7,

@@ -283,7 +283,7 @@ def test_memory_that_ends_is_an_error_that_names_the_longest_input(
     extractor = RobertaText(weights=tiny)
     longest = max(len(entry.ids) for entry in extractor.inputs(FRIENDS) if entry)
     monkeypatch.setattr(RobertaText, "_encode", exhaust)
-    with pytest.raises(DeviceMemoryError, match=f"input of up to {longest} tokens alone does not fit"):
+    with pytest.raises(DeviceMemoryError, match=f"passage of up to {longest} tokens alone does not fit"):
         extractor(FRIENDS)
 
 

@@ -1,0 +1,105 @@
+"""The text encoders of a recipe: one frozen, or tuned in one or two rounds, on all and without each fold.
+
+Every tuning is a step that is found again when it is done, and goes on when it was interrupted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from extraction import weights
+from extraction.extractor import Clip, Extractor
+from extraction.text import RobertaText
+from extraction.text.folds import Alignment, Fold, OutOfFoldText, fit_alignment, folds_of, without_fold
+from extraction.text.training import TuningOptions
+from extraction.text.tuning import tune_text
+from pipelines.extractors import Setting
+from pipelines.recipe import TuningRecipe
+from summer.durable import write_aside
+
+Build = Callable[..., RobertaText]
+
+
+def build_text(setting: Setting) -> Extractor:
+    """The text extractor of a recipe, its encoders tuned where the recipe says so."""
+    recipe = setting.recipe.text
+    build = partial(
+        RobertaText,
+        speakers=recipe.speakers,
+        past_tokens=recipe.past_tokens,
+        future_tokens=recipe.future_tokens,
+        window_tokens=recipe.window_tokens,
+        reading=recipe.reading,
+        vector=recipe.vector,
+        device=setting.device,
+        batch_size=setting.batch_size,
+    )
+    if recipe.mode == "frozen":
+        if recipe.folds:
+            raise ValueError(
+                f"text.folds = {recipe.folds} with text.mode 'frozen': a frozen encoder has seen no labels; "
+                "leave text.folds at 0, or tune"
+            )
+        return build(weights=weights.text_model(recipe.model), mode="frozen")
+    clips = setting.corpus.clips
+    if not recipe.folds:
+        return _tuned(build, setting, clips, "text.encoder", "")
+    fold_of = folds_of(clips, recipe.folds)
+    whole = _tuned(build, setting, clips, "text.encoder", "all folds: ")
+    folds = [
+        _fold(build, setting, whole, without_fold(clips, fold_of, fold), f"{fold + 1} of {recipe.folds}")
+        for fold in range(recipe.folds)
+    ]
+    return OutOfFoldText(whole=whole, folds=folds, fold_of=fold_of)
+
+
+def tuning_options(recipe: TuningRecipe) -> TuningOptions:
+    """The numbers of the fine-tuning that a recipe gives."""
+    return TuningOptions(
+        epochs=recipe.epochs,
+        learning_rate=recipe.learning_rate,
+        batch_size=recipe.batch_size,
+        weight_decay=recipe.weight_decay,
+        warmup_share=recipe.warmup_share,
+        seed=recipe.seed,
+        bfloat16=recipe.bfloat16,
+    )
+
+
+def _tuned(build: Build, setting: Setting, clips: Sequence[Clip], name: str, what: str) -> RobertaText:
+    """Tune in one or two rounds.
+
+    Args:
+        name: of the folder beside the stores, which a digest lengthens.
+        what: is being tuned, before each line on how far it is.
+    """
+    recipe = setting.recipe.text
+    found, mode = weights.text_model(recipe.model), "frozen"
+    for number, tuning in enumerate((recipe.tuning, recipe.tuning_again), start=1):
+        if tuning is None:
+            break
+        which = f"{what}round {number}: " if recipe.tuning_again else what
+        found = tune_text(
+            build(weights=found, mode="frozen"),
+            clips,
+            labels=setting.corpus.labels,
+            options=tuning_options(tuning),
+            folder=setting.folder / (name if number == 1 else f"{name}.again"),
+            on_progress=partial(setting.on_tuning, which),
+        )
+        mode = "tuned"
+    return build(weights=found, mode=mode)
+
+
+def _fold(build: Build, setting: Setting, whole: RobertaText, clips: Sequence[Clip], which: str) -> Fold:
+    """Tune without a fold, and find the way to the axes of the encoder tuned on all."""
+    name = f"text.without-fold-{which.replace(' ', '-')}"
+    encoder = _tuned(build, setting, clips, name, f"without fold {which}: ")
+    both = hashlib.sha256((encoder.fingerprint + whole.fingerprint).encode()).hexdigest()
+    path = encoder.weights.path / f"alignment-{both[:12]}.safetensors"
+    if not path.is_file():
+        alignment = fit_alignment(encoder, whole, clips)
+        write_aside(path, alignment.to_bytes())
+    return Fold(encoder=encoder, alignment=Alignment.load(path))
