@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import typer
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-INTERRUPTED = 130
+REFUSED, INTERRUPTED = 2, 130  # exit statuses
 OrderT = TypeVar("OrderT", bound="DataclassInstance")
 
 
@@ -94,16 +95,22 @@ def command_errors() -> Iterator[None]:
         yield
     except ValueError as error:
         typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
+        raise typer.Exit(REFUSED) from error
     except BrokenPipeError as error:
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
-        typer.echo(
-            "stopped at once; what is finished is kept: the same command goes on from there (summer-train: "
-            "with --resume)",
-            err=True,
-        )
+        if speaks():
+            typer.echo(
+                "stopped at once; what is finished is kept: the same command goes on from there "
+                "(summer-train: with --resume)",
+                err=True,
+            )
         raise typer.Exit(INTERRUPTED) from error
+
+
+def speaks() -> bool:
+    """Tell whether this process shows things: the only one, or the first of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
@@ -116,7 +123,10 @@ def clean_stop(at_once: Callable[[], None]) -> Iterator[Callable[[], bool]]:
             at_once()
             raise KeyboardInterrupt
         asked.append(number)
-        sys.stderr.write("\nstopping: finishing what is under way (interrupt once more to stop at once)\n")
+        if speaks():
+            sys.stderr.write(
+                "\nstopping: finishing what is under way (interrupt once more to stop at once)\n"
+            )
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

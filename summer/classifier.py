@@ -106,6 +106,9 @@ class Classifier(Protocol):
     def losses(self, output: Any, batch: ConversationBatch, truth_loss: TruthLoss) -> dict[str, Tensor]:
         """Each term of the loss by name, scalars, and what is minimised as "total".
 
+        Several processes may each have a share of a batch: a mean over utterances other than `truth_loss` is
+        to be taken by `summer.sharing.mean_over_batch`.
+
         Args:
             output: what the model's call made of `batch`.
         """

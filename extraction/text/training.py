@@ -27,9 +27,9 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
+from extraction.allocator import keep_freed_memory
 from extraction.text.batches import TrainingBatches, batches_by_tokens
 from extraction.text.classifier import WEIGHTED_F1, EmotionClassifier, Row, collate, score
-from summer.allocator import keep_freed_memory
 
 STEPS_BETWEEN_REPORTS = 10
 TOKENS_TO_LOOK_AT = 2048  # of a batch of dev rows

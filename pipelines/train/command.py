@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +62,10 @@ class TrainingOrder:
 
 
 def _train(order: TrainingOrder) -> int:
+    if "WORLD_SIZE" in os.environ:
+        # torch reads this when it is loaded. Each of several processes would warn that it looked for
+        # parameters without a gradient and found none in the first batch; another batch has some.
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from pipelines.train.run import carry_out  # imports torch: not for --help
 
     return carry_out(order)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
-from pipelines.console import INTERRUPTED, clean_stop
+from pipelines.console import INTERRUPTED, REFUSED, clean_stop, speaks
 from pipelines.devices import device_named
 from pipelines.recipe import load_recipe
 from pipelines.train.command import TrainingOrder
@@ -18,6 +21,7 @@ from summer.runs.experiment import Experiment, run_experiment
 from summer.runs.folder import RunError
 from summer.training.history import Stopped
 from summer.training.models import STUDENT, TEACHER, kind_of
+from summer.training.processes import alike, is_raised_by_all, part
 from summer.training.seed import Settings
 
 STAGES = (TEACHER, STUDENT, "all")
@@ -33,17 +37,34 @@ def carry_out(order: TrainingOrder) -> int:
     Raises:
         ValueError: anything that the user can mend; the message says how.
     """
-    console, started = Console(soft_wrap=True), time.monotonic()
-    experiment = experiment_of(order)
-    with clean_stop(lambda: None) as should_stop:
-        try:
-            run = run_experiment(experiment, audience_of(console, experiment.out, should_stop))
-        except Stopped:
-            console.print(f"stopped; continue {order.out} with --resume", highlight=False)
-            return INTERRUPTED
+    console, started = Console(soft_wrap=True, quiet=not speaks()), time.monotonic()
+    if not speaks():
+        logging.getLogger("summer").setLevel(logging.ERROR)
+    with errors_said_once():
+        with alike():
+            experiment = experiment_of(order)
+        with clean_stop(lambda: None) as should_stop:
+            try:
+                run = run_experiment(experiment, audience_of(console, experiment.out, should_stop))
+            except Stopped:
+                console.print(f"stopped; continue {order.out} with --resume", highlight=False)
+                part()
+                return INTERRUPTED
+    part()
     print_run(console, run)
     console.print(f"{time.monotonic() - started:.0f} s in all", highlight=False)
     return 0
+
+
+@contextmanager
+def errors_said_once() -> Iterator[None]:
+    """Of several processes the first says what all of them raise; what one alone raises, it says itself."""
+    try:
+        yield
+    except ValueError as error:
+        if speaks() or not is_raised_by_all(error):
+            raise
+        raise typer.Exit(REFUSED) from error
 
 
 def experiment_of(order: TrainingOrder) -> Experiment:

@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from summer.corpus import UNKNOWN_LABEL, Modality
 from summer.options import LossWeights
+from summer.sharing import mean_over_batch
 
 
 def cross_loss(
@@ -87,16 +88,15 @@ def smooth_loss(
     if class_weights is None:
         return mean_of_counted(surprise, known)
     weights = (truths @ class_weights) * known
-    return (surprise.masked_fill(~known, 0.0) * weights).sum() / weights.sum().clamp(
-        min=torch.finfo(logits.dtype).tiny
-    )
+    total = (surprise.masked_fill(~known, 0.0) * weights).sum()
+    return mean_over_batch(total, weights.sum(), least=torch.finfo(logits.dtype).tiny)
 
 
 def mean_of_counted(
     values: Float[Tensor, "batch seq"], counted: Bool[Tensor, "batch seq"]
 ) -> Float[Tensor, ""]:
     """Mean of the values that count; 0 where none does."""
-    return values.masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)
+    return mean_over_batch(values.masked_fill(~counted, 0.0).sum(), counted.sum(), least=1)
 
 
 def distillation_losses(

@@ -6,8 +6,8 @@ program that compares many recipes calls it once for each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
+from accelerate.utils import DistributedDataParallelKwargs
 
 from summer.conversations.reading import read_conversations
 from summer.corpus import Split
@@ -31,6 +32,7 @@ from summer.training.history import Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook
 from summer.training.preparation import Material, prepare
+from summer.training.processes import Processes, processes_of
 from summer.training.seed import (
     SCORED_SPLITS,
     Settings,
@@ -79,7 +81,7 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Audience:
-    """Who is told of an experiment.
+    """Who is told of an experiment. Of several processes the main one tells; any is asked whether to stop.
 
     Args:
         on_material: the corpus is read and the run begun.
@@ -107,28 +109,48 @@ def run_experiment(experiment: Experiment, audience: Audience | None = None) -> 
         Stopped: the audience's watch said so; the same experiment with `resume` continues.
         ValueError: anything that the caller can mend; the message says how.
     """
-    heard = audience or nobody()
-    experiment = _with_earlier(experiment)
     accelerator = accelerators(experiment.device, experiment.precision)
-    material = prepare(read_conversations(experiment.stores), experiment.settings.model)
-    record = _record(experiment, material)
-    _check(experiment)
-    for model in experiment.models:
-        present_modalities(model, experiment.settings.of(model).options, material)
-    if accelerator().is_main_process:
-        begin_run(experiment.out, record, resume=experiment.resume, overwrite=experiment.overwrite)
-        keep_features(experiment.out, experiment.stores)
-        heard.on_material(material)
-    accelerator().wait_for_everyone()
+    processes = processes_of(accelerator())
+    heard = _heard_from(processes, audience or nobody())
+    experiment, material, record = processes.together(lambda: _prepared(experiment))
+    processes.by_main(lambda: _begin(experiment, record))
+    heard.on_material(material)
     for seed in experiment.seeds:
         with heard.of_seed(seed) as watch:
             folder = seed_folder(experiment.out, seed)
             place = Workplace(seed=seed, accelerator=accelerator, folder=folder, watch=watch)
             _one_seed(experiment, material, place)
-    if accelerator().is_main_process:
-        write_results(experiment.out, record, material.conversations.labels)
-    accelerator().wait_for_everyone()
-    return read_run(experiment.out)
+    processes.by_main(lambda: write_results(experiment.out, record, material.conversations.labels))
+    return processes.together(lambda: read_run(experiment.out))
+
+
+def _prepared(experiment: Experiment) -> tuple[Experiment, Material, dict[str, Any]]:
+    """The experiment with what the run has so far, its corpus, and its record; nothing is written."""
+    experiment = _with_earlier(experiment)
+    material = prepare(read_conversations(experiment.stores), experiment.settings.model)
+    record = _record(experiment, material)
+    _check(experiment)
+    for model in experiment.models:
+        present_modalities(model, experiment.settings.of(model).options, material)
+    return experiment, material, record
+
+
+def _begin(experiment: Experiment, record: Mapping[str, Any]) -> None:
+    begin_run(experiment.out, record, resume=experiment.resume, overwrite=experiment.overwrite)
+    keep_features(experiment.out, experiment.stores)
+
+
+def _heard_from(processes: Processes, audience: Audience) -> Audience:
+    """The same in the main process; of another one the audience is asked only whether to stop."""
+    if processes.is_main:
+        return audience
+
+    @contextmanager
+    def silently(seed: int) -> Iterator[Watch]:
+        with audience.of_seed(seed) as watch, nobody().of_seed(seed) as silent:
+            yield replace(silent, should_stop=watch.should_stop)
+
+    return Audience(on_material=lambda _: None, of_seed=silently)
 
 
 def train(
@@ -171,15 +193,26 @@ def accelerators(device: str, precision: str) -> Callable[[], Accelerator]:
     """What makes an accelerator for one model's training.
 
     Raises:
-        RunError: another precision.
+        RunError: another precision, or one GPU for several processes.
     """
     if precision not in PRECISIONS:
         raise RunError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
-    if PartialState().num_processes == 1:  # accelerate keeps the first precision and device of a process
+    processes = PartialState(cpu=device == "cpu").num_processes
+    if processes == 1:  # accelerate keeps the first precision and device of a process
         AcceleratorState._reset_state(reset_partial_state=True)
     if device.startswith("cuda:"):
-        torch.cuda.set_device(device)  # accelerate takes the current one, of several processes each its own
-    return partial(Accelerator, cpu=device == "cpu", mixed_precision=precision)
+        if processes > 1:
+            raise RunError(
+                f"device {device!r} is one GPU, and there are {processes} processes; give auto, by which "
+                "each takes its own, or cpu"
+            )
+        torch.cuda.set_device(device)  # accelerate takes the current one
+    # A batch of one-turn dialogues, or a student without guidance, leaves parameters without a gradient, for
+    # which DistributedDataParallel would wait. To look for them is a walk through the graph each step. Adding
+    # 0 times each parameter to the loss would spare it, but give gradients of 0, by which Adam moves them
+    # (momentum, weight decay) where one process leaves them alone.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    return partial(Accelerator, cpu=device == "cpu", mixed_precision=precision, kwargs_handlers=[unused])
 
 
 def _with_earlier(experiment: Experiment) -> Experiment:
@@ -202,11 +235,9 @@ def _with_earlier(experiment: Experiment) -> Experiment:
 
 def _one_seed(experiment: Experiment, material: Material, place: Workplace) -> None:
     """Train what is not finished; look at dev and, once, at test. What is predicted already, stays."""
+    processes = processes_of(place.accelerator())
     path = place.folder / "predictions.csv"
-    predicted: dict[str, list[Predictions]] = {}
-    for one in read_predictions(path)[0] if path.is_file() else ():
-        predicted.setdefault(one.model, []).append(one)
-    if predicted.keys() >= set(experiment.models):
+    if processes.by_main(lambda: _predictions_so_far(path).keys() >= set(experiment.models)):
         return
     trained: dict[str, TrainedModel] = {}
     for name in experiment.models:
@@ -218,13 +249,28 @@ def _one_seed(experiment: Experiment, material: Material, place: Workplace) -> N
             _place_of(experiment, name, place),
             needed=None if needed is None else trained[needed],
         )
+    processes.by_main(lambda: _predict(experiment, material, place, trained))
+
+
+def _predictions_so_far(path: Path) -> dict[str, list[Predictions]]:
+    """Those of a seed by model; {} where there are none."""
+    found: dict[str, list[Predictions]] = {}
+    for one in read_predictions(path)[0] if path.is_file() else ():
+        found.setdefault(one.model, []).append(one)
+    return found
+
+
+def _predict(
+    experiment: Experiment, material: Material, place: Workplace, trained: Mapping[str, TrainedModel]
+) -> None:
+    path = place.folder / "predictions.csv"
+    predicted = _predictions_so_far(path)
     predictions = [
         one
         for name, model in trained.items()
         for one in predicted.get(name) or _predicted(experiment, material, place, model)
     ]
-    if place.accelerator().is_main_process:
-        write_predictions(path, predictions, material.conversations.labels)
+    write_predictions(path, predictions, material.conversations.labels)
 
 
 def _place_of(experiment: Experiment, name: str, place: Workplace) -> Workplace:
@@ -244,7 +290,7 @@ def _predicted(
         if outlook is None:
             continue
         found.append(predictions_of(material.conversations.utterances, outlook, model.name, seed=place.seed))
-        if experiment.projection and split is Split.TEST and accelerator.is_main_process:
+        if experiment.projection and split is Split.TEST:
             _draw_projection(place.folder / f"projection-{model.name}.png", material, outlook)
     return found
 

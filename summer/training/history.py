@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from summer.metrics import best_epoch
+from summer.training.processes import alike
 
 STEPS_BETWEEN_LOOKS = 10
 
@@ -124,7 +125,7 @@ class Watch:
     Args:
         on_step: of a model by name: epoch, step and steps of the epoch.
         on_epoch: of a model by name: the record of an epoch that ended.
-        should_stop: asked before each step.
+        should_stop: asked before each step; of several processes one that says so stops all.
     """
 
     on_step: Callable[[str, int, int, int], None]
@@ -133,10 +134,15 @@ class Watch:
 
 
 class LossBook:
-    """Keeps an epoch's losses on the device, looks at them now and then, stops at one that is not finite."""
+    """Keeps an epoch's losses on the device, looks at them now and then, stops at one that is not finite.
 
-    def __init__(self, stage: str, epoch: int) -> None:
+    Args:
+        mean: over the processes that share a batch, so that all see the same and stop together.
+    """
+
+    def __init__(self, stage: str, epoch: int, *, mean: Callable[[Tensor], Tensor] = lambda own: own) -> None:
         self.stage, self.epoch = stage, epoch
+        self._mean = mean
         self._names: list[str] = []
         self._waiting: list[Tensor] = []
         self._seen: list[list[float]] = []
@@ -159,13 +165,17 @@ class LossBook:
         return {name: sum(values) / len(values) for name, values in zip(self._names, columns, strict=True)}
 
     def _look(self) -> None:
-        for values in torch.stack(self._waiting).tolist() if self._waiting else []:
+        for values in self._mean(torch.stack(self._waiting)).tolist() if self._waiting else []:
             self._seen.append(values)
-            for name, value in zip(self._names, values, strict=True):
-                if not math.isfinite(value):
-                    raise TrainingError(
-                        f"{self.stage}, epoch {self.epoch}, step {len(self._seen)}: the loss {name!r} is "
-                        f"{value}; the learning rate is likely too high, or half precision overflows: "
-                        f"lower it (-o {self.stage}.learning_rate=...), or take --precision no"
-                    )
+            with alike():
+                self._check_is_finite(values)
         self._waiting = []
+
+    def _check_is_finite(self, values: Sequence[float]) -> None:
+        for name, value in zip(self._names, values, strict=True):
+            if not math.isfinite(value):
+                raise TrainingError(
+                    f"{self.stage}, epoch {self.epoch}, step {len(self._seen)}: the loss {name!r} is "
+                    f"{value}; the learning rate is likely too high, or half precision overflows: "
+                    f"lower it (-o {self.stage}.learning_rate=...), or take --precision no"
+                )

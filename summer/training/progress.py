@@ -2,7 +2,8 @@
 kept.
 
 accelerate writes weights, optimiser, schedule and random states; `progress.json` says how the training went
-and is the last file of a whole folder. The weights of the best epoch lie beside it.
+and is the last file of a whole folder. The weights of the best epoch lie beside it. Of several processes the
+main one writes: random states are seeded each epoch, and all the rest is the same in each.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import logging
 import pickle
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from summer.durable import check_free_space, explained_disk_errors
 from summer.training.history import Course, EpochRecord, TrainingError
+from summer.training.processes import processes_of
 from summer.training.stages import Stage
 
 LOGGER = logging.getLogger(__name__)
@@ -39,24 +42,25 @@ def save_progress(
     Raises:
         DiskError: the disk is full or refuses.
     """
+    processes_of(accelerator).by_main(partial(_write, accelerator, folder, stage, course, is_best=is_best))
+
+
+def _write(accelerator: Accelerator, folder: Path, stage: Stage, course: Course, *, is_best: bool) -> None:
     epoch = course.last_epoch
     aside = folder / f".{EPOCH}-{epoch}.tmp"
     parameters = sum(parameter.numel() for parameter in stage.parameters())
     check_free_space(aside, needed_bytes=4 * parameters * STATES_OF_A_PARAMETER)
     with explained_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if is_best and accelerator.is_main_process:
+        if is_best:
             best_aside = folder / f".{BEST}.tmp"
             save_file(_weights(stage), best_aside)
             best_aside.replace(folder / BEST)
         accelerator.save_state(str(aside))
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
-            (aside / PROGRESS).write_text(json.dumps({"history": course.to_json()}), encoding="utf-8")
-            aside.rename(folder / f"{EPOCH}-{epoch}")
-            for old in _epochs(folder)[:-1]:
-                shutil.rmtree(old)
-    accelerator.wait_for_everyone()
+        (aside / PROGRESS).write_text(json.dumps({"history": course.to_json()}), encoding="utf-8")
+        aside.rename(folder / f"{EPOCH}-{epoch}")
+        for old in _epochs(folder)[:-1]:
+            shutil.rmtree(old)
 
 
 def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
@@ -65,8 +69,17 @@ def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Cours
     Raises:
         TrainingError: it is damaged, or of another model.
     """
+    processes = processes_of(accelerator)
+    processes.by_main(lambda: _forget_half_written(folder))
+    return processes.together(lambda: _read(accelerator, folder, stage))
+
+
+def _forget_half_written(folder: Path) -> None:
     for half_written in folder.glob(f".{EPOCH}-*.tmp"):
         shutil.rmtree(half_written, ignore_errors=True)
+
+
+def _read(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
     found = _epochs(folder)
     if not found:
         return Course()

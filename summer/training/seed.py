@@ -41,6 +41,7 @@ from summer.training.history import Course, TrainingError, Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook, look_at
 from summer.training.preparation import Material, shape_of
+from summer.training.processes import processes_of
 from summer.training.stages import Stage, weights_of_classes
 from summer.training.trainer import train
 
@@ -132,15 +133,20 @@ def obtain_model(
         TrainingError: none of its modalities is there, or training cannot begin or go on.
         CheckpointError: a finished one was made of other features, or otherwise than this run would.
     """
-    path = place.folder / f"{name}.safetensors"
-    if path.is_file():
-        trained = load_checkpoint(path)
-        check_features(trained, path, material.conversations)
-        check_settings(trained, path, settings, material.identities)
-        _check_scales(trained, path, material)
-        _forget_progress(path)
-        return trained
-    return _trained(name, material, settings, place, needed)
+    path, processes = place.folder / f"{name}.safetensors", processes_of(place.accelerator())
+    if not processes.by_main(path.is_file):
+        return _trained(name, material, settings, place, needed)
+    finished = processes.together(lambda: _read_finished(path, material, settings))
+    processes.by_main(lambda: _forget_progress(path))
+    return finished
+
+
+def _read_finished(path: Path, material: Material, settings: Settings) -> TrainedModel:
+    trained = load_checkpoint(path)
+    check_features(trained, path, material.conversations)
+    check_settings(trained, path, settings, material.identities)
+    _check_scales(trained, path, material)
+    return trained
 
 
 def stage_of(trained: TrainedModel) -> Stage:
@@ -297,16 +303,16 @@ def present_modalities(name: str, options: Any, material: Material) -> tuple[Mod
 
 def _finished(trained: TrainedModel, place: Workplace, course: Course) -> TrainedModel:
     """Keep the model and its history; what was needed to resume is needed no more."""
-    accelerator = place.accelerator()
-    accelerator.wait_for_everyone()  # another process may still read its best weights
-    if accelerator.is_main_process:
-        path = place.folder / f"{trained.name}.safetensors"
-        history = json.dumps(course.to_json(), indent=1)
-        write_aside(place.folder / f"{trained.name}-history.json", history.encode())
-        save_model(path, trained)
-        _forget_progress(path)
-    accelerator.wait_for_everyone()
+    processes_of(place.accelerator()).by_main(lambda: _keep(trained, place.folder, course))
     return trained
+
+
+def _keep(trained: TrainedModel, folder: Path, course: Course) -> None:
+    path = folder / f"{trained.name}.safetensors"
+    history = json.dumps(course.to_json(), indent=1)
+    write_aside(folder / f"{trained.name}-history.json", history.encode())
+    save_model(path, trained)
+    _forget_progress(path)
 
 
 def _forget_progress(path: Path) -> None:

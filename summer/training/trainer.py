@@ -8,14 +8,19 @@ A model that starts at the encoder's own head (`summer.model.start`) is looked a
 well: epoch 0, which is kept if no other is better.
 
 A step reads nothing back from the device; losses are looked at every few steps (`summer.training.history`).
+
+Several processes share each batch: its dialogues are dealt out among them, its loss is the mean over all of
+it (`summer.sharing`), its noise is each process's own. Without dropout and noise they take the steps of one
+process, whatever their number.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +28,16 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from summer.conversations.batches import ConversationDealer
+from summer.conversations.batches import ConversationBatch, ConversationDealer
 from summer.conversations.dialogues import DialogueRows
-from summer.corpus import Split
+from summer.corpus import UNKNOWN_LABEL, Split
 from summer.model.start import starts_of
 from summer.options import TrainingOptions
+from summer.sharing import shared_batch
 from summer.training.history import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
 from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
-from summer.training.prediction import SplitOutlook, look_at
+from summer.training.prediction import look_at
+from summer.training.processes import Processes, alike, processes_of
 from summer.training.progress import load_best, load_progress, save_progress
 from summer.training.stages import Stage, trainable_parameters
 
@@ -48,57 +55,73 @@ def train(
     """Train a stage, from where `folder` says it stands, and leave it with the weights of its best epoch.
 
     Args:
-        accelerator: made for this stage alone.
+        accelerator: made for this stage alone; where several processes train it, one that looks for
+            parameters without a gradient, as `summer.runs.experiment.accelerators` makes them.
+        watch: of several processes each has one; any of them may stop all.
 
     Raises:
         TrainingError: no utterance with a truth to choose the epoch by, or a loss that is not finite.
         Stopped: `watch.should_stop` said so.
         DiskError: the disk is full or refuses.
     """
+    processes = processes_of(accelerator)
     parameters = trainable_parameters(stage)
     adam = torch.optim.Adam(
         _groups(parameters, options), lr=options.learning_rate, weight_decay=options.weight_decay
     )
-    limits = _limits(options, dealer, accelerator)
+    limits = _limits(options, dealer)
     schedule = torch.optim.lr_scheduler.LambdaLR(adam, _warm_up_and_decay(limits, options.warmup_share))
     wrapped, optimizer = accelerator.prepare(stage, adam)
     accelerator.register_for_checkpointing(schedule)
     course = load_progress(accelerator, folder, stage)
-    chosen_by = _batches_to_choose_by(dealer, options)
-    probe = dealer.of_split(Split.TRAIN)[:PROBE_DIALOGUES]
+    with alike():
+        chosen_by = _batches_to_choose_by(dealer, options)
+    look = partial(_look, stage, dealer, chosen_by, accelerator)
 
-    def end_epoch(losses: LossBook) -> None:
-        outlook = look_at(stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast)
-        inside = look_inside(stage, dealer.batch(probe).to(accelerator.device))
-        record = _record(losses, outlook, options.select_on, float(schedule.get_last_lr()[0]), inside)
+    def end_epoch(epoch: int, means: Mapping[str, float]) -> None:
+        seen = processes.by_main(look)
+        with alike():
+            _check_is_finite(seen, stage.name, epoch)
+        record = EpochRecord(
+            epoch=epoch,
+            losses=means,
+            learning_rate=float(schedule.get_last_lr()[0]),
+            selected_on=options.select_on.value,
+            loss=seen.loss,
+            w_f1=seen.w_f1,
+            drawn=seen.drawn,
+            inside=seen.inside,
+        )
         is_best = course.offer(record)
         save_progress(accelerator, folder, stage, course, is_best=is_best)
         watch.on_epoch(stage.name, record)
 
     if not course.history and any(starts_of(stage)):
-        end_epoch(LossBook(stage.name, 0))
+        end_epoch(0, {})
     for epoch in range(course.last_epoch + 1, limits.most_epochs + 1):
         if course.is_patience_spent(limits.patience_epochs):
             break
-        torch.manual_seed(_seed_of(seed, stage.name, epoch))
+        torch.manual_seed(_seed_of_noise(seed, stage.name, epoch, processes))
         order = torch.Generator().manual_seed(_seed_of(seed, "order", epoch))
         batches = dealer.deal(Split.TRAIN, size=options.batch_dialogues, generator=order)
-        shares, weight_of = _shares(batches, accelerator), _weighing(batches, options)
-        losses = LossBook(stage.name, epoch)
+        weight_of = _weighing(batches, options)
+        losses = LossBook(stage.name, epoch, mean=processes.mean)
         wrapped.train()
-        for step, dialogues in enumerate(shares, start=1):
-            if watch.should_stop():
+        for step, dialogues in enumerate(batches, start=1):
+            if processes.any(watch.should_stop()):
                 raise Stopped
-            terms = wrapped(dealer.batch(dialogues).to(accelerator.device))
+            share = _share(dealer, dialogues, processes)
+            with shared_batch(processes.sharing):
+                terms = wrapped(share.to(accelerator.device))
             accelerator.backward(terms["total"] * weight_of(dialogues))
             accelerator.clip_grad_norm_(parameters, options.largest_gradient_norm)
             optimizer.step()
             optimizer.zero_grad()
             schedule.step()
             losses.note(terms)
-            watch.on_step(stage.name, epoch, step, len(shares))
-        end_epoch(losses)
-    load_best(folder, stage)
+            watch.on_step(stage.name, epoch, step, len(batches))
+        end_epoch(epoch, losses.means())
+    processes.together(lambda: load_best(folder, stage))
     return course
 
 
@@ -145,16 +168,15 @@ def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a training may take on this corpus, with this many processes."""
+    """How long a training may take on this corpus."""
 
     steps_per_epoch: int
     most_epochs: int
     patience_epochs: int
 
 
-def _limits(options: TrainingOptions, dealer: ConversationDealer, accelerator: Accelerator) -> Limits:
-    batches = math.ceil(len(dealer.of_split(Split.TRAIN)) / options.batch_dialogues)
-    steps = max(1, math.ceil(batches / accelerator.num_processes))
+def _limits(options: TrainingOptions, dealer: ConversationDealer) -> Limits:
+    steps = max(1, math.ceil(len(dealer.of_split(Split.TRAIN)) / options.batch_dialogues))
     return Limits(
         steps_per_epoch=steps,
         most_epochs=max(options.most_epochs, math.ceil(options.least_steps / steps)),
@@ -179,31 +201,62 @@ def _seed_of(seed: int, name: str, epoch: int) -> int:
     return zlib.crc32(f"{seed}/{name}/{epoch}".encode())
 
 
-def _shares(batches: Sequence[list[DialogueRows]], accelerator: Accelerator) -> Sequence[list[DialogueRows]]:
-    """This process's batches: as many for each; the first are given twice where they are not even."""
-    count = accelerator.num_processes
-    even = math.ceil(len(batches) / count) * count
-    dealt = [batches[number % len(batches)] for number in range(even)]
-    return dealt[accelerator.process_index :: count]
+def _seed_of_noise(seed: int, name: str, epoch: int, processes: Processes) -> int:
+    """Dropout and Gumbel noise are drawn anew in each process: equal draws would be fewer than they seem."""
+    return _seed_of(seed, name if processes.is_main else f"{name}/{processes.index}", epoch)
 
 
-def _record(
-    losses: LossBook, outlook: SplitOutlook, selected_on: Split, learning_rate: float, inside: Inside
-) -> EpochRecord:
-    means, score = losses.means(), outlook.weighted_f1
-    if score is None or not math.isfinite(outlook.loss):
-        raise TrainingError(
-            f"{losses.stage}, epoch {losses.epoch}: after it the loss on the split that chooses the epoch is "
-            f"{outlook.loss}; the learning rate is likely too high: lower it "
-            f"(-o {losses.stage}.learning_rate=...)"
-        )
-    return EpochRecord(
-        epoch=losses.epoch,
-        losses=means,
-        learning_rate=learning_rate,
-        selected_on=selected_on.value,
-        loss=outlook.loss,
-        w_f1=score,
-        drawn=outlook.drawn,
-        inside=inside,
+def _share(
+    dealer: ConversationDealer, dialogues: Sequence[DialogueRows], processes: Processes
+) -> ConversationBatch:
+    """This process's dialogues of a batch; where there are none, one in which nothing counts.
+
+    A process without a dialogue has to take the step all the same: the others wait for its gradients.
+    """
+    own = processes.share_of(dialogues)
+    return dealer.batch(own) if own else _without_weight(dealer.batch(dialogues[:1]))
+
+
+def _without_weight(batch: ConversationBatch) -> ConversationBatch:
+    """The same dialogues, nothing of them usable and no truth known: every loss of it is 0."""
+    return replace(
+        batch,
+        features={m: torch.zeros_like(vectors) for m, vectors in batch.features.items()},
+        usable={m: torch.zeros_like(usable) for m, usable in batch.usable.items()},
+        labels=torch.full_like(batch.labels, UNKNOWN_LABEL),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What the main process sees after an epoch; fields are those of `EpochRecord`."""
+
+    loss: float
+    w_f1: float
+    drawn: Mapping[str, Mapping[str, float]]
+    inside: Inside
+
+
+def _look(
+    stage: Stage,
+    dealer: ConversationDealer,
+    chosen_by: Sequence[list[DialogueRows]],
+    accelerator: Accelerator,
+) -> _Seen:
+    """Look at the split that chooses the epoch, and inside the model."""
+    outlook = look_at(stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast)
+    probe = dealer.of_split(Split.TRAIN)[:PROBE_DIALOGUES]
+    inside = look_inside(stage, dealer.batch(probe).to(accelerator.device))
+    score = outlook.weighted_f1
+    return _Seen(
+        loss=outlook.loss, w_f1=math.nan if score is None else score, drawn=outlook.drawn, inside=inside
+    )
+
+
+def _check_is_finite(seen: _Seen, stage: str, epoch: int) -> None:
+    if not (math.isfinite(seen.w_f1) and math.isfinite(seen.loss)):
+        raise TrainingError(
+            f"{stage}, epoch {epoch}: after it the loss on the split that chooses the epoch is "
+            f"{seen.loss}; the learning rate is likely too high: lower it "
+            f"(-o {stage}.learning_rate=...)"
+        )
