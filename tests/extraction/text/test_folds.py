@@ -1,0 +1,190 @@
+"""Out-of-fold vectors: who reads what, alignment, logits that one head gives, settings, one command."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from extraction.extractor import Clip, Extractor, WithHead
+from extraction.text import RobertaText, TuningOptions, tune_text
+from extraction.text.folds import (
+    Alignment,
+    Fold,
+    OutOfFoldText,
+    fit_alignment,
+    folds_of,
+    procrustes,
+    with_logits,
+    without_fold,
+)
+from pipelines.extractors import Setting
+from pipelines.recipe import load_recipe
+from pipelines.text_encoders import build_text
+from summer.corpus import LabelSet, Split, Status
+from summer.store import EncoderHead
+from tests.extraction.text.tiny_encoder import clips_of, dialogue_of, emotional_clips, roberta_folder
+
+LABELS = LabelSet(("joy", "anger"))
+TRAIN, DEV, TEST = (emotional_clips(count, split) for count, split in zip((24, 8, 8), Split, strict=True))
+ALL = [*TRAIN, *DEV, *TEST]
+
+
+def rows(count: int, dim: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+
+
+def test_an_orthogonal_turn_and_a_shift_are_found_again() -> None:
+    turn, _ = np.linalg.qr(rows(6, 6, seed=1))
+    fold = rows(40, 6)
+    alignment = procrustes(fold, fold @ turn + 3)
+    assert np.allclose(alignment(rows(5, 6, seed=2)), rows(5, 6, seed=2) @ turn + 3, atol=1e-4)
+    assert np.allclose(alignment.rotation @ alignment.rotation.T, np.eye(6), atol=1e-5)
+
+
+def test_an_alignment_is_read_as_it_was_written(tmp_path: Path) -> None:
+    alignment = procrustes(rows(9, 4), rows(9, 4, seed=1))
+    (tmp_path / "a.safetensors").write_bytes(alignment.to_bytes())
+    assert Alignment.load(tmp_path / "a.safetensors").sha256 == alignment.sha256
+
+
+def test_the_head_gives_moved_vectors_the_logits_and_nothing_else_moves() -> None:
+    head = EncoderHead(weight=rows(3, 8), bias=rows(1, 3, seed=1)[0])
+    vectors, logits = rows(5, 8, seed=2), rows(5, 3, seed=3)
+    moved = with_logits(vectors, logits, head)
+    assert np.allclose(moved @ head.weight.T + head.bias, logits, atol=1e-4)
+    _, _, right = np.linalg.svd(head.weight)
+    assert np.allclose((moved - vectors) @ right[3:].T, 0, atol=1e-5)  # what the head does not see
+
+
+def test_folds_share_the_training_dialogues_in_stretches_of_about_as_many_utterances() -> None:
+    dialogues = [
+        dialogue_of([("Ross", "hi")] * turns, name=str(number))
+        for number, turns in enumerate([5, 1, 1, 1, 2, 4, 4, 2])
+    ]
+    fold_of = folds_of(clips_of(*dialogues, dialogue_of([("Ross", "hi")], split=Split.DEV, name="0")), 3)
+    assert list(fold_of.values()) == sorted(fold_of.values())
+    sizes = [sum(len(d.utterances) for d in dialogues if fold_of[d.name] == fold) for fold in range(3)]
+    assert min(sizes) >= 5
+    assert len(fold_of) == len(dialogues)
+
+
+@pytest.mark.parametrize("folds", [1, 13])
+def test_too_few_or_too_many_folds_are_refused(folds: int) -> None:
+    with pytest.raises(ValueError, match=rf"{folds} folds of 12 training dialogues.*text\.folds"):
+        folds_of(TRAIN, folds)
+
+
+def test_a_fold_is_left_out_of_training_alone_though_dev_has_dialogues_of_the_same_name() -> None:
+    fold_of = folds_of(ALL, 3)
+    left = without_fold(ALL, fold_of, 1)
+    assert {clip.dialogue.name for clip in left if clip.utterance.split is Split.TRAIN} == {
+        name for name, fold in fold_of.items() if fold != 1
+    }
+    assert [clip for clip in left if clip.utterance.split is not Split.TRAIN] == [*DEV, *TEST]
+
+
+@pytest.fixture(scope="module")
+def extractor(tmp_path_factory: pytest.TempPathFactory) -> OutOfFoldText:
+    folder = tmp_path_factory.mktemp("folds")
+    frozen = RobertaText(weights=roberta_folder(folder), reading="dialogue", vector="mean")
+    fold_of = folds_of(ALL, 2)
+
+    def tuned(clips: Sequence[Clip], name: str) -> RobertaText:
+        options = TuningOptions(epochs=1, learning_rate=3e-3, batch_size=8)
+        made = tune_text(frozen, clips, labels=LABELS, options=options, folder=folder / name)
+        return RobertaText(weights=made, mode="tuned", reading="dialogue", vector="mean")
+
+    whole = tuned(ALL, "whole")
+    folds = []
+    for fold in range(2):
+        clips = without_fold(ALL, fold_of, fold)
+        encoder = tuned(clips, f"fold{fold}")
+        folds.append(Fold(encoder=encoder, alignment=fit_alignment(encoder, whole, clips)))
+    return OutOfFoldText(whole=whole, folds=folds, fold_of=fold_of)
+
+
+def test_each_training_row_has_the_logits_of_the_encoder_that_did_not_see_it(
+    extractor: OutOfFoldText,
+) -> None:
+    assert isinstance(extractor, Extractor)
+    assert isinstance(extractor, WithHead)
+    found = extractor(ALL)
+    for clip, outcome in zip(ALL, found, strict=True):
+        is_training = clip.utterance.split is Split.TRAIN
+        fold = extractor.fold_of[clip.dialogue.name] if is_training else None
+        reader = extractor.whole if fold is None else extractor.folds[fold].encoder
+        [alone] = reader([clip])
+        assert reader.head is not None
+        assert outcome.vector is not None
+        assert alone.vector is not None
+        wanted = reader.head.weight @ alone.vector + reader.head.bias
+        assert np.allclose(extractor.head.weight @ outcome.vector + extractor.head.bias, wanted, atol=1e-3)
+        if fold is None:
+            assert np.allclose(outcome.vector, alone.vector, atol=1e-5)
+        else:
+            assert outcome.columns["fold"] == fold + 1
+
+
+def test_rows_without_words_stay_missing_and_it_travels_to_workers(extractor: OutOfFoldText) -> None:
+    silent = replace(TRAIN[0], utterance=replace(TRAIN[0].utterance, text=" "))
+    dialogue = replace(silent.dialogue, utterances=(silent.utterance, *silent.dialogue.utterances[1:]))
+    silent = replace(silent, dialogue=dialogue)
+    [outcome] = pickle.loads(pickle.dumps(extractor))([silent])
+    assert outcome.status is Status.MISSING
+
+
+def test_settings_tell_the_encoders_and_the_fingerprint_is_another(extractor: OutOfFoldText) -> None:
+    assert extractor.settings["folds"] == "2"
+    assert extractor.folds[1].encoder.settings["weights"] in extractor.settings["fold_2"]
+    assert extractor.fingerprint != extractor.whole.fingerprint
+
+
+def setting(folder: Path, model: Path, told: list[str], *overrides: str) -> Setting:
+    recipe = load_recipe(
+        "manifest",
+        [f"text.model={model}", "text.tuning.epochs=1", "text.tuning.learning_rate=3e-3", *overrides],
+    )
+    return Setting(
+        recipe=recipe,
+        corpus=SimpleNamespace(clips=ALL, labels=LABELS),  # type: ignore[arg-type]
+        folder=folder / "stores",
+        device="cpu",
+        batch_size=None,
+        keep_crops=False,
+        on_tuning=lambda what, _: told.append(what),
+    )
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return roberta_folder(tmp_path_factory.mktemp("model")).path
+
+
+def test_folds_and_two_rounds_are_one_command_whose_steps_are_found_again(
+    tmp_path: Path, model: Path
+) -> None:
+    told: list[str] = []
+    wanted = ("text.mode=tuned", "text.folds=2", "text.tuning_again.epochs=1", "text.tuning_again.seed=1")
+    made = build_text(setting(tmp_path, model, told, *wanted))
+    assert isinstance(made, OutOfFoldText)
+    assert list(dict.fromkeys(told)) == [
+        f"{part}: round {number}: "
+        for part in ("all folds", "without fold 1 of 2", "without fold 2 of 2")
+        for number in (1, 2)
+    ]
+    told.clear()
+    again = build_text(setting(tmp_path, model, told, *wanted))
+    assert not told
+    assert again.fingerprint == made.fingerprint
+    assert dict(again.assets) == {"encoder": made.whole.weights.path.name}
+
+
+def test_folds_of_a_frozen_encoder_are_refused(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ValueError, match=r"text\.folds = 3 with text\.mode 'frozen'"):
+        build_text(setting(tmp_path, model, [], "text.mode=frozen", "text.folds=3"))
