@@ -1,6 +1,7 @@
 """Text: RoBERTa over an utterance in its dialogue.
 
-context.py says what is read, encoder.py how it becomes a vector, tuning.py how the encoder learns emotions.
+context.py and passages.py say what is read, encoder.py how it becomes a vector, tuning.py how the encoder
+learns emotions, folds.py how training rows are read by encoders that did not see them.
 """
 
 from extraction.text.encoder import RobertaText
