@@ -76,11 +76,10 @@ def _tuned(build: Build, setting: Setting, clips: Sequence[Clip], name: str, wha
         what: is being tuned, before each line on how far it is.
     """
     recipe = setting.recipe.text
-    found, mode = weights.text_model(recipe.model), "frozen"
-    for number, tuning in enumerate((recipe.tuning, recipe.tuning_again), start=1):
-        if tuning is None:
-            break
-        which = f"{what}round {number}: " if recipe.tuning_again else what
+    found = weights.text_model(recipe.model)
+    rounds = [tuning for tuning in (recipe.tuning, recipe.tuning_again) if tuning is not None]
+    for number, tuning in enumerate(rounds, start=1):
+        which = f"{what}round {number}: " if len(rounds) > 1 else what
         found = tune_text(
             build(weights=found, mode="frozen"),
             clips,
@@ -89,8 +88,7 @@ def _tuned(build: Build, setting: Setting, clips: Sequence[Clip], name: str, wha
             folder=setting.folder / (name if number == 1 else f"{name}.again"),
             on_progress=partial(setting.on_tuning, which),
         )
-        mode = "tuned"
-    return build(weights=found, mode=mode)
+    return build(weights=found, mode="tuned")
 
 
 def _fold(build: Build, setting: Setting, whole: RobertaText, clips: Sequence[Clip], which: str) -> Fold:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from safetensors.numpy import load_file, save
 from extraction.extractor import Clip, Outcome, fingerprint_of
 from extraction.text.encoder import RobertaText
 from extraction.text.pretrained import TextModelError
-from summer.corpus import Dialogue, Modality, Split, Status
+from summer.corpus import Dialogue, Modality, Split
 from summer.store import EncoderHead
 
 LEAST_FOLDS = 2
@@ -94,7 +94,7 @@ def with_logits(
         vectors: (rows, dim).
         logits: (rows, classes).
     """
-    missing = logits - (vectors @ head.weight.T + head.bias)
+    missing = logits - head.logits(vectors)
     moved: NDArray[np.float32] = vectors + missing @ np.linalg.pinv(head.weight).T.astype(np.float32)
     return moved
 
@@ -205,18 +205,12 @@ class OutOfFoldText:
         read = self.folds[fold].encoder(clips)
         found = [outcome.vector for outcome in read if outcome.vector is not None]
         vectors = np.stack(found) if found else np.empty((0, self.dim), np.float32)
-        own = self._heads[fold]
-        logits = vectors @ own.weight.T + own.bias
+        logits = self._heads[fold].logits(vectors)
         moved = iter(with_logits(self.folds[fold].alignment(vectors), logits, self.head))
         return [
             outcome
-            if outcome.status is not Status.OK
-            else Outcome(
-                status=outcome.status,
-                reason=outcome.reason,
-                vector=next(moved).astype(np.float32),
-                columns={**outcome.columns, "fold": fold + 1},
-            )
+            if outcome.vector is None
+            else replace(outcome, vector=next(moved), columns={**outcome.columns, "fold": fold + 1})
             for outcome in read
         ]
 

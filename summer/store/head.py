@@ -34,6 +34,10 @@ class EncoderHead:
         if not (np.isfinite(self.weight).all() and np.isfinite(self.bias).all()):
             raise StoreError("an encoder's head holds NaN or infinity; tune the encoder again")
 
+    def logits(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(rows, classes) of (rows, dim) vectors."""
+        return vectors @ self.weight.T + self.bias
+
     def check(self, *, classes: int, dim: int) -> None:
         """Refuse a head that is not over `dim` numbers, or not of `classes` emotions.
 
