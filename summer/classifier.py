@@ -33,13 +33,13 @@ class CorpusShape:
         feature_dims: width of each modality's features; the modalities that the model reads, in order.
         classes: emotion classes.
         identities: speakers who are told apart, the one that stands for everyone else included.
-        text_head: whether its text has the encoder's own head, for models that can begin there.
+        linear_reads: modalities that the linear layer reads at which models may begin; none: there is none.
     """
 
     feature_dims: Mapping[Modality, int]
     classes: int
     identities: int
-    text_head: bool = False
+    linear_reads: tuple[Modality, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

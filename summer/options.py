@@ -17,7 +17,9 @@ Agreement = Literal["mean-of-heads", "head-by-head"]  # what equation 7 compares
 Threshold = Literal["straight-through", "hard"]  # the gradient of equation 7: summer.model.fusion
 Objective = Literal["utterances", "batches"]  # what counts the same in a loss: summer.training.trainer
 SpeakerRule = Literal["slots", "names"]  # who is told apart: summer.conversations.speakers
-Start = Literal["head", "drawn"]  # where teacher and student begin: summer.model.start
+Start = Literal[
+    "head", "linear", "regression", "drawn"
+]  # where teacher and student begin: summer.model.start
 GuidanceUse = Literal["always", "train", "never"]  # when the teacher masks attention: summer.model.assembly
 ClassWeighting = Literal["none", "root", "balanced"]  # how much a rare class counts: summer.training.stages
 
@@ -37,8 +39,9 @@ class ModelOptions:
         embedding_norm: whether U_e is normalised, as BERT's embeddings are.
         agreement, threshold: how equation 7 compares teacher and student, and its gradient.
         routing, fusion, mixture: the parts that ablations exchange.
-        start: whether what reads text begins at the head that the text store has of its encoder; `drawn`
-            begins without, as does every model where the store has none.
+        start: the linear layer that a model begins at: `head`, the one that the text store has of its
+            encoder, and none where it has none; `linear`, that one, and where it has none a logistic
+            regression on what the model reads; `regression`, the latter in any case; `drawn` begins without.
         guidance: when the teacher masks the student's attention; `always` runs it at inference too.
         teacher: the one modality of the teacher.
         student: the modalities of the student; those that the stores lack are left out.

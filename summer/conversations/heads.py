@@ -1,4 +1,4 @@
-"""An encoder's own head, over standardised vectors.
+"""A linear layer over standardised vectors, such as an encoder's own head.
 
 A linear layer over x is another one over the standardised y = (x - centre) / spread, as long as nothing is
 lost on the way from x to y (`Standardisation.without_loss`):
@@ -12,6 +12,7 @@ Dimensions: cls emotion classes, dim width of the vectors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,29 +21,34 @@ from jaxtyping import Float
 from torch import Tensor
 
 from summer.conversations.standardisation import Standardisation
+from summer.corpus import Modality
 from summer.store import EncoderHead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # tensors have no one truth of equality
-class FoldedHead:
-    """logits = weight y + bias, of standardised vectors y."""
+class LinearLayer:
+    """logits = sum of weights_m y_m over modalities m, + bias; y_m standardised vectors.
 
-    weight: Float[Tensor, "cls dim"]
+    Args:
+        weights: (cls, dim) of each modality that it reads.
+    """
+
+    weights: Mapping[Modality, Float[Tensor, "cls ..."]]
     bias: Float[Tensor, " cls"]
 
 
-def folded(head: EncoderHead, standardisation: Standardisation) -> FoldedHead:
-    """The head that makes of standardised vectors what `head` makes of those before.
+def folded(head: EncoderHead, standardisation: Standardisation) -> LinearLayer:
+    """The layer that makes of standardised text what the encoder's `head` makes of that before.
 
     Raises:
-        ValueError: the standardisation loses something, so that there is no such head.
+        ValueError: the standardisation loses something, so that there is no such layer.
     """
     if standardisation.clipped or not standardisation.spread.all():
         raise ValueError(
             "the standardisation clips outliers or drops columns, which no head can undo; use without_loss()"
         )
     weight = head.weight.astype(np.float64)
-    return FoldedHead(
-        weight=torch.from_numpy((weight * standardisation.spread).astype(np.float32)),
+    return LinearLayer(
+        weights={Modality.TEXT: torch.from_numpy((weight * standardisation.spread).astype(np.float32))},
         bias=torch.from_numpy((head.bias + weight @ standardisation.centre).astype(np.float32)),
     )

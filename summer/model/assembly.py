@@ -7,7 +7,8 @@ Paper: figure 2 and section 3.2.
               H = HCMF(F, scores of the teacher's layers)
               H_fuse = GMoE(F, H)    y = C_st Dropout(H_fuse)
 
-Where the text has the encoder's own head, both begin there: y = head(x) + alpha C(...), `summer.model.start`.
+Both begin at a linear layer, the text encoder's own head or a regression: y = W x + b + alpha C(...), see
+`summer.model.start`.
 
 Both read a `ConversationBatch`; what an utterance lacks in a modality is masked in every part.
 
@@ -32,7 +33,7 @@ from summer.model.embedding import UnimodalEncoder, UtteranceSpeakerEmbedding
 from summer.model.fusion import FusionLevel, Guidance, HierarchicalFusion, SelfAttentionFusion
 from summer.model.global_moe import GlobalMixture
 from summer.model.routing import SparseDynamicMixture, build_mixture
-from summer.model.start import EncoderStart, build_start
+from summer.model.start import LinearStart, build_start
 from summer.options import ModelOptions
 
 
@@ -84,7 +85,7 @@ class Teacher(nn.Module):
         layers: Sequence[EncoderLayer],
         classifier: nn.Linear,
         dropout: float,
-        start: EncoderStart | None = None,
+        start: LinearStart | None = None,
     ) -> None:
         super().__init__()
         self.modality = modality
@@ -140,7 +141,7 @@ class Student(nn.Module):
         global_mixture: GlobalMixture,
         classifier: nn.Linear,
         dropout: float,
-        start: EncoderStart | None = None,
+        start: LinearStart | None = None,
     ) -> None:
         super().__init__()
         self.modalities = tuple(encoders)
@@ -198,7 +199,7 @@ def build_teacher(options: ModelOptions, shape: CorpusShape) -> Teacher:
         ],
         classifier=nn.Linear(options.width, shape.classes),
         dropout=options.dropout,
-        start=build_start(options, shape),
+        start=build_start(shape),
     )
 
 
@@ -219,7 +220,7 @@ def build_student(options: ModelOptions, shape: CorpusShape) -> Student:
         global_mixture=GlobalMixture(modalities=len(modalities), width=options.width, form=options.mixture),
         classifier=nn.Linear(options.width, shape.classes),
         dropout=options.dropout,
-        start=build_start(options, shape),
+        start=build_start(shape),
     )
 
 

@@ -1,24 +1,26 @@
-"""A start at the text encoder's own head: what the encoder knows by itself, and what SUMMER adds.
+"""A start at a linear layer: what the vectors tell by themselves, and what SUMMER adds.
 
-Paper: none; docs/learning.md says why. The encoder is fine-tuned (4.3) with one linear layer over the very
-vector x that SUMMER reads, and its logits are a good guess already:
+Paper: none; docs/learning.md says why. What one linear layer makes of the vectors x is a good guess already:
 
-    y = head(x) + alpha SUMMER(x)
+    y = W x + b + alpha SUMMER(x)
 
-head starts as the encoder's own and is learned on; alpha is one number, starts at 0 and has the learning rate
-of single numbers, as phi and tau have. So the first y is the encoder's, and whatever SUMMER learns is learned
-on top of it. An utterance without text has no head(x): y = alpha SUMMER(x) there.
+Where the text encoder was fine-tuned (4.3), W and b are its own head over the very vector that SUMMER reads;
+elsewhere they may be a logistic regression on the training rows of all that the model reads
+(`summer.training.regression`). They are learned on; alpha is one number, starts at 0 and has the learning
+rate of single numbers, as phi and tau have. So the first y is the linear layer's, and whatever SUMMER learns
+is learned on top of it. Of an utterance that has nothing that W reads, y = alpha SUMMER(x).
 
-Equations 11 to 13 are as they were: they compare features, and features through the teacher's classifier C_tr
-alone, which is what the teacher adds to its head. alpha may take either sign, and C_tr then speaks for the
-opposite; with head(x) + alpha C_tr f in its place the branches learned more slowly on generated corpora.
+Equations 11 to 13 are as they were: they compare features, and features through the teacher's classifier
+C_tr alone, which is what the teacher adds to its linear layer. alpha may take either sign, and C_tr then
+speaks for the opposite; with W x + alpha C_tr f in its place the branches learned more slowly on generated
+corpora.
 
-Dimensions: batch dialogues, seq utterances, cls emotion classes, dim width of the text vectors.
+Dimensions: batch dialogues, seq utterances, cls emotion classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Float
@@ -26,17 +28,23 @@ from torch import Tensor, nn
 
 from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationBatch
-from summer.conversations.heads import FoldedHead
+from summer.conversations.heads import LinearLayer
 from summer.corpus import Modality
-from summer.options import ModelOptions
 
 
-class EncoderStart(nn.Module):
-    """The head and alpha; all zeros until `begin_at` or a file fills them."""
+class LinearStart(nn.Module):
+    """W of each modality, b and alpha; all zeros until `begin_at` or a file fills them.
 
-    def __init__(self, *, dim: int, classes: int) -> None:
+    Args:
+        dims: width of the features of each modality that W reads.
+    """
+
+    def __init__(self, *, dims: Mapping[Modality, int], classes: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(classes, dim))  # no nn.Linear: it would draw random numbers
+        self.modalities = tuple(dims)
+        self.weights = nn.ParameterDict(  # no nn.Linear: it would draw random numbers
+            {m.value: nn.Parameter(torch.zeros(classes, dim)) for m, dim in dims.items()}
+        )
         self.bias = nn.Parameter(torch.zeros(classes))
         self.alpha = nn.Parameter(torch.zeros(()))
 
@@ -44,27 +52,33 @@ class EncoderStart(nn.Module):
         self, added: Float[Tensor, "batch seq cls"], batch: ConversationBatch
     ) -> Float[Tensor, "batch seq cls"]:
         """y, from what SUMMER says of a batch."""
-        own = nn.functional.linear(batch.features[Modality.TEXT], self.weight, self.bias)
-        return own.masked_fill(~batch.usable[Modality.TEXT].unsqueeze(-1), 0.0) + self.alpha * added
+        anything = torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
+        own = self.bias * anything.unsqueeze(-1)
+        for modality in self.modalities:
+            said = nn.functional.linear(batch.features[modality], self.weights[modality.value])
+            own = own + said.masked_fill(~batch.usable[modality].unsqueeze(-1), 0.0)
+        return own + self.alpha * added
 
 
-def build_start(options: ModelOptions, shape: CorpusShape) -> EncoderStart | None:
-    """A start of the shape's text, None where the model starts as drawn."""
-    if options.start == "drawn" or not shape.text_head:
+def build_start(shape: CorpusShape) -> LinearStart | None:
+    """A start over what the shape says that a linear layer reads; None where a model starts as drawn."""
+    if not shape.linear_reads:
         return None
-    return EncoderStart(dim=shape.feature_dims[Modality.TEXT], classes=shape.classes)
+    dims = {modality: shape.feature_dims[modality] for modality in shape.linear_reads}
+    return LinearStart(dims=dims, classes=shape.classes)
 
 
-def starts_of(model: nn.Module) -> Iterator[EncoderStart]:
+def starts_of(model: nn.Module) -> Iterator[LinearStart]:
     """The starts in a model that learn; a frozen teacher's is not one of them."""
     for part in model.modules():
-        if isinstance(part, EncoderStart) and part.alpha.requires_grad:
+        if isinstance(part, LinearStart) and part.alpha.requires_grad:
             yield part
 
 
-def begin_at(model: nn.Module, head: FoldedHead) -> None:
-    """Give the starts that learn the encoder's own head."""
+def begin_at(model: nn.Module, layer: LinearLayer) -> None:
+    """Give the starts that learn their linear layer."""
     with torch.no_grad():
         for start in starts_of(model):
-            start.weight.copy_(head.weight)
-            start.bias.copy_(head.bias)
+            for modality, weight in layer.weights.items():
+                start.weights[modality.value].copy_(weight)
+            start.bias.copy_(layer.bias)

@@ -289,7 +289,9 @@ def _part_from_json(entry: Mapping[str, Any]) -> Part:
         first = error.errors()[0]
         key = ".".join(str(place) for place in first["loc"])
         raise ValueError(f"the options of {name}: {key}: {first['msg'].lower()}") from error
-    return Part(name=name, options=options, shape=CorpusShape(**{**shape, "feature_dims": dims}))
+    reads = tuple(Modality(modality) for modality in shape.get("linear_reads", ()))
+    shape = CorpusShape(**{**shape, "feature_dims": dims, "linear_reads": reads})
+    return Part(name=name, options=options, shape=shape)
 
 
 def _with_readings_of_then(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from summer.corpus import Modality
 from summer.model.embedding import UnimodalEncoder, UtteranceSpeakerEmbedding
 from summer.model.fusion import TeacherGuidedAttention, disagreement
 from summer.model.routing import SparseDynamicMixture
-from summer.model.start import EncoderStart
+from summer.model.start import LinearStart
 from summer.training.stages import Stage, trainable_parameters
 
 PROBE_DIALOGUES = 8
@@ -82,8 +82,8 @@ def _watched(model: nn.Module, seen: Seen) -> Iterator[None]:
             )
         elif isinstance(part, SparseDynamicMixture):
             seen["tau"][of].append(float(part.temperature.detach()))
-        elif isinstance(part, EncoderStart):
-            seen["alpha"][Modality.TEXT.value].append(float(part.alpha.detach()))
+        elif isinstance(part, LinearStart):
+            seen["alpha"]["added"].append(float(part.alpha.detach()))
         elif isinstance(part, TeacherGuidedAttention):
             seen["phi"][of].append(float(part.phi.detach()))
             note = partial(_note_masked, seen["masked"], of)

@@ -14,12 +14,12 @@ import numpy as np
 
 from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationDealer
-from summer.conversations.heads import FoldedHead, folded
+from summer.conversations.heads import LinearLayer, folded
 from summer.conversations.reading import Conversations, fit_standardisations, standardise
 from summer.conversations.speakers import SpeakerIdentities, identify_speakers
 from summer.conversations.standardisation import Standardisation
 from summer.corpus import Modality, Split
-from summer.options import ModelOptions
+from summer.options import ModelOptions, Start
 from summer.training.history import TrainingError
 
 LOGGER = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ class Material:
     """A corpus made ready for training: features standardised, speakers told apart.
 
     Args:
+        start: where models shall begin.
         head: what the text encoder makes of the standardised text, where models shall begin there; else None.
     """
 
@@ -37,7 +38,14 @@ class Material:
     standardisations: Mapping[Modality, Standardisation]
     identities: SpeakerIdentities
     dealer: ConversationDealer
-    head: FoldedHead | None = None
+    start: Start = "drawn"
+    head: LinearLayer | None = None
+
+    def linear_reads(self, modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
+        """Of the modalities that a model reads those that the linear layer reads at which it begins."""
+        if self.head is not None and Modality.TEXT in modalities:
+            return tuple(self.head.weights)
+        return modalities if self.start in ("linear", "regression") else ()
 
     @property
     def training_truths(self) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -75,6 +83,7 @@ def prepare(conversations: Conversations, options: ModelOptions) -> Material:
         standardisations=standardisations,
         identities=identities,
         dealer=dealer,
+        start=options.start,
         head=head,
     )
 
@@ -86,17 +95,17 @@ def shape_of(material: Material, modalities: tuple[Modality, ...]) -> CorpusShap
         feature_dims={modality: features[modality].dim for modality in modalities},
         classes=len(material.conversations.labels),
         identities=len(material.identities),
-        text_head=material.head is not None and Modality.TEXT in modalities,
+        linear_reads=material.linear_reads(modalities),
     )
 
 
 def _standardised(
     conversations: Conversations, options: ModelOptions
-) -> tuple[dict[Modality, Standardisation], FoldedHead | None]:
+) -> tuple[dict[Modality, Standardisation], LinearLayer | None]:
     """Standardise in place; text whose head models shall begin at without loss, and that head over it."""
     scales, head = fit_standardisations(conversations), None
     text = conversations.features.get(Modality.TEXT)
-    if options.start == "head" and text is not None and text.head is not None:
+    if options.start in ("head", "linear") and text is not None and text.head is not None:
         scales[Modality.TEXT] = scales[Modality.TEXT].without_loss()
         head = folded(text.head, scales[Modality.TEXT])
     standardise(conversations, scales)

@@ -18,14 +18,16 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationDealer
+from summer.conversations.heads import LinearLayer
 from summer.conversations.speakers import SpeakerIdentities
 from summer.corpus import Modality, Split, Utterance
 from summer.durable import write_aside
 from summer.evaluation.predictions import Predictions
 from summer.model.distillation import SmoothedTruthLoss
 from summer.model.guided import StudentOptions
-from summer.model.start import begin_at
+from summer.model.start import begin_at, starts_of
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from summer.training.checkpoints import (
     CheckpointError,
@@ -42,6 +44,7 @@ from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook, look_at
 from summer.training.preparation import Material, shape_of
 from summer.training.processes import processes_of
+from summer.training.regression import fit_regression
 from summer.training.stages import Stage, weights_of_classes
 from summer.training.trainer import train
 
@@ -260,8 +263,8 @@ def _trained(
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
         model = build_part(part, None if needed is None else needed.model)
-        if material.head is not None:
-            begin_at(model, material.head)
+        if any(starts_of(model)):
+            begin_at(model, _linear_layer(material, part.shape, own.training, place))
         truth_loss = SmoothedTruthLoss(
             epsilon=own.epsilon, class_weights=_class_weights(material, own.training)
         )
@@ -283,6 +286,22 @@ def _trained(
         origin=_origin(material, settings, place, own.training, course),
     )
     return _finished(trained.with_own_scales(), place, course)
+
+
+def _linear_layer(
+    material: Material, shape: CorpusShape, options: TrainingOptions, place: Workplace
+) -> LinearLayer:
+    """What a model begins at; several processes fit it once."""
+    if material.head is not None and Modality.TEXT in shape.feature_dims:
+        return material.head
+    return processes_of(place.accelerator()).by_main(
+        lambda: fit_regression(
+            material.conversations,
+            shape.linear_reads,
+            chosen_on=options.select_on,
+            class_weights=_class_weights(material, options),
+        )
+    )
 
 
 def present_modalities(name: str, options: Any, material: Material) -> tuple[Modality, ...]:

@@ -28,7 +28,7 @@ INSIDE = {  # what `summer.training.learning` sees, and how its panel is called
     "tau": "tau of SDMoE",
     "phi": "phi of HCMF",
     "masked": "masked by the teacher",
-    "alpha": "alpha beside the head",
+    "alpha": "alpha beside the linear layer",
     "gradients": "gradient of each term",
 }
 Panels = dict[str, Callable[[Axes, Sequence[History]], None]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,12 +10,12 @@ import torch
 
 from summer.classifier import CorpusShape
 from summer.conversations.batches import ConversationBatch
-from summer.conversations.heads import FoldedHead
+from summer.conversations.heads import LinearLayer
 from summer.corpus import Modality
 from summer.model.assembly import Student, Teacher, build_student, build_teacher
 from summer.model.distillation import SmoothedTruthLoss
 from summer.model.guided import GuidedStudent
-from summer.model.start import EncoderStart, begin_at, starts_of
+from summer.model.start import LinearStart, begin_at, starts_of
 from summer.options import LossWeights, ModelOptions
 from tests.summer.made_up import DIMS, LABELS, made_batch, made_conversations
 from tests.summer.made_up_training import LENGTHS, SETTINGS, are_equal, weights_of
@@ -32,9 +32,12 @@ def _seeded() -> Iterator[None]:
         yield
 
 
-def shape(*modalities: Modality, text_head: bool = True) -> CorpusShape:
+def shape(*modalities: Modality, linear_reads: Sequence[Modality] = (TEXT,)) -> CorpusShape:
     return CorpusShape(
-        feature_dims={m: DIMS[m] for m in modalities}, classes=CLASSES, identities=5, text_head=text_head
+        feature_dims={m: DIMS[m] for m in modalities},
+        classes=CLASSES,
+        identities=5,
+        linear_reads=tuple(linear_reads),
     )
 
 
@@ -42,22 +45,23 @@ def options(**changes: object) -> ModelOptions:
     return replace(SETTINGS.model, dropout=0.0, **changes)  # type: ignore[arg-type]
 
 
-def a_head() -> FoldedHead:
-    return FoldedHead(weight=torch.randn(CLASSES, DIMS[TEXT]), bias=torch.randn(CLASSES))
+def a_head(*modalities: Modality) -> LinearLayer:
+    weights = {m: torch.randn(CLASSES, DIMS[m]) for m in modalities or (TEXT,)}
+    return LinearLayer(weights=weights, bias=torch.randn(CLASSES))
 
 
 def a_batch() -> ConversationBatch:
     return made_batch(made_conversations(LENGTHS, holes=HOLES))
 
 
-def started(head: FoldedHead, *modalities: Modality) -> tuple[Teacher, Student]:
+def started(head: LinearLayer, *modalities: Modality) -> tuple[Teacher, Student]:
     teacher, student = build_teacher(options(), shape(TEXT)), build_student(options(), shape(*modalities))
     for model in (teacher, student):
         begin_at(model, head)
     return teacher.eval(), student.eval()
 
 
-def logits_of_head(head: FoldedHead, batch: ConversationBatch) -> list[list[list[float]]]:
+def logits_of_head(head: LinearLayer, batch: ConversationBatch) -> list[list[list[float]]]:
     """Number by number: weight x + bias where there is text, zeros where there is none."""
     found = []
     for vectors, usable in zip(batch.features[TEXT].tolist(), batch.usable[TEXT].tolist(), strict=True):
@@ -65,7 +69,7 @@ def logits_of_head(head: FoldedHead, batch: ConversationBatch) -> list[list[list
         for vector, there in zip(vectors, usable, strict=True):
             dots = [
                 bias + sum(w * x for w, x in zip(row, vector, strict=True))
-                for row, bias in zip(head.weight.tolist(), head.bias.tolist(), strict=True)
+                for row, bias in zip(head.weights[TEXT].tolist(), head.bias.tolist(), strict=True)
             ]
             rows.append(dots if there else [0.0] * CLASSES)
         found.append(rows)
@@ -95,7 +99,7 @@ def test_untrained_teacher_and_student_say_what_the_encoder_says_and_nothing_wit
 def test_alpha_says_how_much_of_summer_is_added_with_text_and_without() -> None:
     batch = a_batch()
     teacher, student = started(head := a_head(), TEXT, AUDIO)
-    bare = build_student(options(), shape(TEXT, AUDIO, text_head=False)).eval()
+    bare = build_student(options(), shape(TEXT, AUDIO, linear_reads=())).eval()
     bare.load_state_dict({k: v for k, v in student.state_dict().items() if not k.startswith("start.")})
     student.start.alpha.data.fill_(-0.75)
     with torch.no_grad():
@@ -105,21 +109,34 @@ def test_alpha_says_how_much_of_summer_is_added_with_text_and_without() -> None:
     torch.testing.assert_close(both, expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("start", ["head", "drawn"])
-@pytest.mark.parametrize("text_head", [True, False])
-def test_only_where_a_head_is_there_and_wanted_a_model_has_a_start(start: str, text_head: bool) -> None:
+@pytest.mark.parametrize("reads", [(TEXT,), ()])
+def test_only_where_there_is_a_linear_layer_a_model_has_a_start(reads: tuple[Modality, ...]) -> None:
     """Without one it is what it was: the same weights drawn, and no others."""
-    drawn = options(start=start)
     for build, modalities in ((build_teacher, (TEXT,)), (build_student, (TEXT, AUDIO))):
         torch.manual_seed(9)
-        model = build(drawn, shape(*modalities, text_head=text_head))
+        model = build(options(), shape(*modalities, linear_reads=reads))
         torch.manual_seed(9)
-        plain = build(options(), shape(*modalities, text_head=False))
-        has_start = start == "head" and text_head
-        assert isinstance(model.start, EncoderStart) is has_start
+        plain = build(options(), shape(*modalities, linear_reads=()))
+        assert isinstance(model.start, LinearStart) is bool(reads)
         others = {k: v for k, v in weights_of(model).items() if not k.startswith("start.")}
         assert are_equal(others, weights_of(plain))
-        assert (len(weights_of(model)) > len(others)) is has_start
+        assert (len(weights_of(model)) > len(others)) is bool(reads)
+
+
+def test_a_layer_over_several_modalities_adds_up_those_that_are_there() -> None:
+    """What stands where there is none does not count; of an utterance with none of them nothing is said."""
+    batch = filled(a_batch())
+    layer = a_head(TEXT, AUDIO)
+    student = build_student(options(), shape(TEXT, AUDIO, VIDEO, linear_reads=(TEXT, AUDIO))).eval()
+    begin_at(student, layer)
+    with torch.no_grad():
+        found = student(batch, None).logits
+    there = {m: batch.usable[m].float().unsqueeze(-1) for m in (TEXT, AUDIO)}
+    said = {m: (batch.features[m] * there[m]) @ layer.weights[m].T for m in there}
+    expected = said[TEXT] + said[AUDIO] + layer.bias * (there[TEXT] + there[AUDIO]).clamp(max=1)
+    nothing = there[TEXT] + there[AUDIO] == 0
+    assert nothing.any()
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 def test_head_and_alpha_learn_and_a_frozen_teacher_keeps_its_own() -> None:
@@ -130,7 +147,7 @@ def test_head_and_alpha_learn_and_a_frozen_teacher_keeps_its_own() -> None:
     before = weights_of(teacher)
     begin_at(pair, other := a_head())
     assert are_equal(weights_of(teacher), before)
-    assert torch.equal(student.start.weight, other.weight)
+    assert torch.equal(student.start.weights["text"], other.weights[TEXT])
     assert torch.equal(student.start.bias, other.bias)
     loss = pair.losses(pair.train()(batch), batch, SmoothedTruthLoss(epsilon=0.9, class_weights=None))
     loss["total"].backward()

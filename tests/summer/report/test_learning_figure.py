@@ -16,7 +16,7 @@ INSIDE = {
     "tau": {"text": 1.0},
     "phi": {"text from audio": 0.5, "audio from text": 0.25},
     "masked": {"text from audio": 0.0},
-    "alpha": {"text": -0.25},
+    "alpha": {"added": -0.25},
     "gradients": {"cross": 1e-3, "smooth": 0.5},
 }
 

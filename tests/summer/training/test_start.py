@@ -20,7 +20,7 @@ from torch import nn
 from summer.conversations.reading import Conversations
 from summer.corpus import Modality, Split
 from summer.evaluation.predictions import Predictions
-from summer.model.start import EncoderStart, starts_of
+from summer.model.start import LinearStart, starts_of
 from summer.options import TrainingOptions
 from summer.runs.experiment import train as train_run
 from summer.runs.model import load_model
@@ -87,7 +87,7 @@ def surprise(predictions: NDArray[np.floating[Any]], truths: Sequence[int]) -> f
 
 def alpha_of(trained: TrainedModel) -> float:
     model: nn.Module = student_of(trained) if trained.name == STUDENT else trained.model
-    [start] = [part for part in model.modules() if isinstance(part, EncoderStart)]
+    [start] = [part for part in model.modules() if isinstance(part, LinearStart)]
     return float(start.alpha)
 
 
@@ -116,7 +116,7 @@ def test_the_first_look_is_epoch_0_and_is_kept_where_training_makes_it_worse(tmp
     trained = obtain_model(TEACHER, material, settings, made_place(tmp_path, watch=log.watch()))
     assert [record.epoch for _, record in log.epochs] == [0, 1, 2]  # two epochs of patience, not three
     assert log.epochs[0][1].losses == {}
-    assert log.epochs[0][1].inside["alpha"] == {"text": 0.0}
+    assert log.epochs[0][1].inside["alpha"] == {"added": 0.0}
     assert trained.origin.epoch == 0
     assert alpha_of(trained) == 0.0
     expected = softmax(logits_of_encoder(with_head(made_learnable())), axis=1)
@@ -141,7 +141,7 @@ def test_alpha_leaves_0_and_with_audio_the_student_passes_the_head_on_dev(tmp_pa
     log = Log()
     _, student = train_both(material, settings, made_place(tmp_path, watch=log.watch()))
     after_one = next(record for name, record in log.epochs if (name, record.epoch) == (STUDENT, 1))
-    assert abs(after_one.inside["alpha"]["text"]) > 0.01
+    assert abs(after_one.inside["alpha"]["added"]) > 0.01
     assert abs(alpha_of(student)) > 0.05
     found = predict(material, student, Split.DEV)
     head_says = softmax(logits_of_encoder(raw), axis=1)[rows_of(raw, found)]
@@ -177,14 +177,14 @@ def test_a_student_without_text_and_a_teacher_of_audio_have_no_start(tmp_path: P
     material = prepare(made(), settings.model)
     teacher, student = train_both(material, settings, made_place(tmp_path))
     assert list(student_of(student).modalities) == [AUDIO]
-    starts = [path for path, part in student.model.named_modules() if isinstance(part, EncoderStart)]
+    starts = [path for path, part in student.model.named_modules() if isinstance(part, LinearStart)]
     assert starts == ["teacher.start"]
     by_ear = with_model(SETTINGS, teacher=AUDIO)
     heard, both = train_both(prepare(made(), by_ear.model), by_ear, made_place(tmp_path / "audio"))
-    assert [part.shape.text_head for part in (*heard.parts, *both.parts)] == [False, False, True]
-    assert not any(isinstance(part, EncoderStart) for part in heard.model.modules())
-    assert isinstance(student_of(both).start, EncoderStart)
-    assert teacher.parts[0].shape.text_head
+    assert [part.shape.linear_reads for part in (*heard.parts, *both.parts)] == [(), (), (TEXT,)]
+    assert not any(isinstance(part, LinearStart) for part in heard.model.modules())
+    assert isinstance(student_of(both).start, LinearStart)
+    assert teacher.parts[0].shape.linear_reads == (TEXT,)
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3, 6, 7])
@@ -211,7 +211,7 @@ def test_a_finished_model_is_read_back_with_its_start_and_its_unclipped_scale(tm
         assert again.parts == model.parts
         assert again.standardisations[TEXT].clipped is False
         assert are_equal(weights_of(again.model), weights_of(model.model))
-        assert any(isinstance(part, EncoderStart) for part in again.model.modules())
+        assert any(isinstance(part, LinearStart) for part in again.model.modules())
     assert load_checkpoint(tmp_path / "student.safetensors").standardisations[AUDIO].clipped is True
     again = obtain_model(TEACHER, material, SETTINGS, made_place(tmp_path))
     assert are_equal(weights_of(again.model), weights_of(models[0].model))
@@ -248,8 +248,8 @@ def test_a_moved_run_gives_the_same_probabilities_without_its_stores(tmp_path: P
     shutil.move(tmp_path / "run", tmp_path / "moved")
     learned = json.loads((tmp_path / "moved" / "learning.json").read_text())
     for name in (TEACHER, STUDENT):
-        assert learned[name][0][0]["alpha"] == {"text": 0.0}
-        assert learned[name][0][-1]["alpha"]["text"] != 0.0
+        assert learned[name][0][0]["alpha"] == {"added": 0.0}
+        assert learned[name][0][-1]["alpha"]["added"] != 0.0
         model = load_model(tmp_path / "moved", model=name)
         found = model.predict(raw.utterances, {m: one.vectors for m, one in raw.features.items()})
         seen = 0
@@ -269,7 +269,7 @@ def test_alpha_has_the_rate_of_single_numbers(tmp_path: Path) -> None:
     obtain_model(TEACHER, material, settings, made_place(tmp_path, watch=log.watch()))
     [_, after] = [record for _, record in log.epochs]
     assert len(log.steps) == 1
-    assert abs(after.inside["alpha"]["text"]) == pytest.approx(0.05, rel=1e-3)
+    assert abs(after.inside["alpha"]["added"]) == pytest.approx(0.05, rel=1e-3)
 
 
 def test_alpha_is_looked_at_in_the_student_not_in_its_teacher() -> None:
@@ -278,13 +278,13 @@ def test_alpha_is_looked_at_in_the_student_not_in_its_teacher() -> None:
     stage.model.teacher.start.alpha.data.fill_(3.0)
     [start] = starts_of(stage)
     start.alpha.data.fill_(-0.5)
-    assert look_inside(stage, batch_of(material))["alpha"] == {"text": -0.5}
+    assert look_inside(stage, batch_of(material))["alpha"] == {"added": -0.5}
 
 
 def test_rivals_are_what_they_are_with_a_head_in_the_store() -> None:
     material = prepare(made(), SETTINGS.model)
-    assert shape_of(material, (TEXT, AUDIO)).text_head
-    assert not shape_of(material, (AUDIO,)).text_head
+    assert shape_of(material, (TEXT, AUDIO)).linear_reads == (TEXT,)
+    assert shape_of(material, (AUDIO,)).linear_reads == ()
     stage = battery.new_stage("mlp", material)
     assert not list(starts_of(stage))
 
