@@ -9,8 +9,8 @@ share what that takes:
 
       x' = (x - m_k) Q + m        Q orthogonal: nearest for rows that both were trained on
 
-  (orthogonal Procrustes, Schoenemann 1966: Q = U V^T, where U S V^T is the singular value decomposition of the
-  moment of both; m_k and m are the means of those rows).
+  (orthogonal Procrustes, Schoenemann 1966: Q = U V^T, where U S V^T is the singular value decomposition of
+  the moment of both; m_k and m are the means of those rows).
 """
 
 from __future__ import annotations
