@@ -75,19 +75,16 @@ class Report:
 
 @runtime_checkable
 class Reduction(Protocol):
-    """Fits a reducer on the training split and applies it to all rows; saves it at `path`.
+    """Fits a reducer on the training split and reduces all rows; saves at `path` the one for new rows."""
 
-    Attributes:
-        wanted: what was asked for (method, width, ...): a store that says otherwise is reduced anew.
-    """
-
-    @property
-    def wanted(self) -> Mapping[str, str]: ...
+    def made(self, description: Mapping[str, str]) -> bool:
+        """Whether a store that describes its reduction so has what is asked for; else it is reduced anew."""
+        ...
 
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
     ) -> tuple[NDArray[np.float32], Mapping[str, str]]:
-        """(rows, width) reduced vectors, and what the store shall say of them: `wanted` and more."""
+        """(rows, width) reduced vectors, and what the store shall say of them: enough for `made`."""
         ...
 
 
@@ -248,7 +245,7 @@ def _needs_reduction(job: Job, reduction: Reduction | None) -> bool:
     with FeatureStore(job.store) as store:
         if reduction is None:
             return store.header.complete and bool(store.header.reduction)
-        return store.header.complete and not reduction.wanted.items() <= store.header.reduction.items()
+        return store.header.complete and not reduction.made(store.header.reduction)
 
 
 def _report(job: Job, sources: Sequence[Source], *, extracted: int, errors: list[str], built: bool) -> Report:

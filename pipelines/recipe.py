@@ -78,11 +78,17 @@ class VideoRecipe:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class ReductionRecipe:
-    """How raw vectors become what the model reads; `none` keeps raw vectors only."""
+    """How raw vectors become what the model reads; `none` keeps raw vectors only.
+
+    Args:
+        folds: of `dialogue-rnn`: reducers that reduce the training rows they were not trained on; 0: one
+            reducer reduces all.
+    """
 
     method: Literal["none", "pca", "dialogue-rnn"] = "none"
     width: int = Field(default=512, ge=1)
     seed: int = Field(default=0, ge=0)
+    folds: int = Field(default=0, ge=0)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

@@ -12,12 +12,13 @@ from functools import partial
 from extraction import weights
 from extraction.extractor import Clip, Extractor
 from extraction.text import RobertaText
-from extraction.text.folds import Alignment, Fold, OutOfFoldText, fit_alignment, folds_of, without_fold
+from extraction.text.folds import Fold, OutOfFoldText, fit_alignment, without_fold
 from extraction.text.training import TuningOptions
 from extraction.text.tuning import tune_text
 from pipelines.extractors import Setting
 from pipelines.recipe import TuningRecipe
 from summer.durable import write_aside
+from summer.folds import Alignment, folds_of
 
 Build = Callable[..., RobertaText]
 
@@ -46,7 +47,7 @@ def build_text(setting: Setting) -> Extractor:
     clips = setting.corpus.clips
     if not recipe.folds:
         return _tuned(build, setting, clips, "text.encoder", "")
-    fold_of = folds_of(clips, recipe.folds)
+    fold_of = folds_of((clip.dialogue for clip in clips), recipe.folds, option="text.folds")
     whole = _tuned(build, setting, clips, "text.encoder", "all folds: ")
     folds = [
         _fold(build, setting, whole, without_fold(clips, fold_of, fold), f"{fold + 1} of {recipe.folds}")

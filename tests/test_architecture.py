@@ -18,16 +18,17 @@ SHARED = {"summer.corpus", "summer.durable", "summer.metrics"}  # words, files a
 READING = {"summer.corpus", "summer.options", "summer.conversations"}
 ALLOWED = {
     "pipelines": {"pipelines", "extraction", "summer"},
-    "extraction": {"extraction", "summer.store", *SHARED},
+    "extraction": {"extraction", "summer.store", "summer.folds", *SHARED},
     "summer.corpus": set(),
     "summer.durable": set(),
+    "summer.folds": {"summer.corpus"},
     "summer.metrics": {"summer.corpus"},
     "summer.options": {"summer.corpus"},
     "summer.sharing": set(),
     "summer.store": {"summer.store", "summer.corpus", "summer.durable"},
     "summer.conversations": {"summer.store", *READING},
     "summer.layers": {"summer.layers"},
-    "summer.reduction": {"summer.reduction", "summer.layers", *READING, *SHARED},
+    "summer.reduction": {"summer.reduction", "summer.layers", "summer.folds", *READING, *SHARED},
     "summer.classifier": READING,
     "summer.model": {"summer.model", "summer.layers", "summer.classifier", "summer.sharing", *READING},
     "summer.baselines": {

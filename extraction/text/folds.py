@@ -9,80 +9,28 @@ Vectors of different encoders do not share axes. Those of fold k become, with Q 
 
     x' = (x - m_k) Q + m + W^+ (l - W ((x - m_k) Q + m) - b)
 
-Q and the means m_k, m fit both encoders' vectors of rows that both were tuned on (orthogonal Procrustes,
-Schoenemann 1966; dev and test take no part); W, b are the head of the encoder tuned on all, l the logits that
+Q and the means m_k, m fit both encoders' vectors of rows that both were tuned on (`summer.folds`, which also
+deals the folds; dev and test take no part); W, b are the head of the encoder tuned on all, l the logits that
 the fold's own head gives x: the last term moves x' no farther than needed for W x' + b = l, so that the one
 head in the store gives every row's out-of-fold logits.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
 
 from extraction.extractor import Clip, Outcome, fingerprint_of
 from extraction.text.encoder import RobertaText
 from extraction.text.pretrained import TextModelError
-from summer.corpus import Dialogue, Modality, Split
+from summer.corpus import Modality, Split
+from summer.folds import Alignment, procrustes
 from summer.store import EncoderHead
 
-LEAST_FOLDS = 2
 ROWS_TO_ALIGN_BY = 2048
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alignment:
-    """How vectors of a fold's encoder become vectors of the encoder tuned on all.
-
-    Args:
-        rotation: (dim, dim) orthogonal.
-        mean_of_fold, mean_of_whole: (dim,) of the rows that it was fitted on.
-    """
-
-    rotation: NDArray[np.float32]
-    mean_of_fold: NDArray[np.float32]
-    mean_of_whole: NDArray[np.float32]
-
-    def __call__(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(rows, dim) in the axes of the encoder tuned on all."""
-        turned = (vectors - self.mean_of_fold) @ self.rotation + self.mean_of_whole
-        return turned.astype(np.float32)
-
-    @property
-    def sha256(self) -> str:
-        """Of its numbers."""
-        parts = (self.rotation, self.mean_of_fold, self.mean_of_whole)
-        return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()
-
-    def to_bytes(self) -> bytes:
-        """Its numbers as safetensors."""
-        return save(asdict(self))
-
-    @classmethod
-    def load(cls, path: Path) -> Alignment:
-        """Read what `to_bytes` gave."""
-        return cls(**load_file(path))
-
-
-def procrustes(of_fold: NDArray[np.float32], of_whole: NDArray[np.float32]) -> Alignment:
-    """The rotation that brings one encoder's vectors nearest to another's of the same rows.
-
-    Args:
-        of_fold, of_whole: (rows, dim) of the same rows, in the same order.
-    """
-    mean_of_fold, mean_of_whole = of_fold.mean(axis=0), of_whole.mean(axis=0)
-    moment = (of_fold - mean_of_fold).astype(np.float64).T @ (of_whole - mean_of_whole).astype(np.float64)
-    left, _, right = np.linalg.svd(moment)
-    return Alignment(
-        rotation=(left @ right).astype(np.float32), mean_of_fold=mean_of_fold, mean_of_whole=mean_of_whole
-    )
 
 
 def with_logits(
@@ -97,28 +45,6 @@ def with_logits(
     missing = logits - head.logits(vectors)
     moved: NDArray[np.float32] = vectors + missing @ np.linalg.pinv(head.weight).T.astype(np.float32)
     return moved
-
-
-def folds_of(clips: Sequence[Clip], folds: int) -> dict[str, int]:
-    """The fold, from 0, of each training dialogue, by its name.
-
-    Folds are stretches of the corpus' order with about as many utterances each: what stands side by side (an
-    episode, a session) shares a fold, and a block of rows needs one encoder, seldom two.
-
-    Raises:
-        ValueError: fewer than two folds, or fewer training dialogues than folds.
-    """
-    dialogues: dict[str, Dialogue] = {
-        clip.dialogue.name: clip.dialogue for clip in clips if clip.utterance.split is Split.TRAIN
-    }
-    if not LEAST_FOLDS <= folds <= len(dialogues):
-        raise ValueError(
-            f"{folds} folds of {len(dialogues)} training dialogues: give text.folds between {LEAST_FOLDS} "
-            "and the number of dialogues, or 0 for none"
-        )
-    sizes = [len(dialogue.utterances) for dialogue in dialogues.values()]
-    middles = [end - size / 2 for end, size in zip(accumulate(sizes), sizes, strict=True)]
-    return {name: int(middle * folds / sum(sizes)) for name, middle in zip(dialogues, middles, strict=True)}
 
 
 def without_fold(clips: Sequence[Clip], fold_of: Mapping[str, int], fold: int) -> list[Clip]:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from extraction.corpora import Corpus, open_corpus
@@ -25,39 +21,13 @@ from pipelines.extract.display import (
     progress_bar,
     tuning_lines,
 )
+from pipelines.extract.reduction import RecipeReduction, reduction_of
 from pipelines.extractors import Setting, build_extractor
-from pipelines.recipe import ReductionRecipe, load_recipe, recipe_of_dataset
-from summer.corpus import LabelSet, Modality
-from summer.reduction import Method, RawRows, fit_reducer
-from summer.store import Rows
+from pipelines.recipe import load_recipe, recipe_of_dataset
+from summer.corpus import Modality
 
 DONE, LEFT_UNDONE, UNEXPECTED_FAILURES = 0, 1, 3
 CORES_PER_CUDA_WORKER, MOST_CUDA_WORKERS = 4, 4
-
-
-@dataclass(frozen=True, slots=True)
-class RecipeReduction:
-    """The reduction that a recipe asks for, as the run wants it."""
-
-    method: Method
-    recipe: ReductionRecipe
-
-    @property
-    def wanted(self) -> dict[str, str]:
-        """What the store must say of its reduction."""
-        return {"method": self.recipe.method, "width": str(self.recipe.width), "seed": str(self.recipe.seed)}
-
-    def __call__(
-        self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
-    ) -> tuple[NDArray[np.float32], dict[str, str]]:
-        """Fit on the training rows, save the reducer at `path`, reduce all rows."""
-        raw_rows = RawRows(features=raw, usable=rows.usable, utterances=rows.utterances)
-        reducer = fit_reducer(
-            self.method, raw_rows, labels=labels, width=self.recipe.width, seed=self.recipe.seed
-        )
-        reducer.save(path)
-        reduced = reducer.apply(raw_rows)
-        return reduced, {**reducer.description, **self.wanted}
 
 
 def carry_out(order: ExtractionOrder) -> int:
@@ -75,8 +45,10 @@ def carry_out(order: ExtractionOrder) -> int:
     device = device_named(order.device)
     corpus = open_corpus(order.dataset, order.root, recipe.corpus)
     print_corpus(console, corpus)
+    # of all modalities, before hours go into the first
+    reductions = [reduction_of(recipe.reduction, modality, corpus.clips) for modality in modalities]
     worst = DONE
-    for modality in modalities:
+    for modality, reduction in zip(modalities, reductions, strict=True):
         setting = Setting(
             recipe=recipe,
             corpus=corpus,
@@ -86,14 +58,21 @@ def carry_out(order: ExtractionOrder) -> int:
             keep_crops=order.keep_crops,
             on_tuning=tuning_lines(console),
         )
-        status = _one_modality(console, order, modality, setting)
+        status = _one_modality(console, order, modality, setting, reduction=reduction)
         if status == INTERRUPTED:
             return status
         worst = max(worst, status)
     return worst
 
 
-def _one_modality(console: Console, order: ExtractionOrder, modality: Modality, setting: Setting) -> int:
+def _one_modality(
+    console: Console,
+    order: ExtractionOrder,
+    modality: Modality,
+    setting: Setting,
+    *,
+    reduction: RecipeReduction | None,
+) -> int:
     engine, workers = _engine(order.workers, setting.device)
     if order.dry_run and modality is Modality.TEXT and setting.recipe.text.mode == "tuned":
         print_tuning_plan(console, setting)
@@ -110,8 +89,6 @@ def _one_modality(console: Console, order: ExtractionOrder, modality: Modality, 
     if order.dry_run:
         print_plan(console, job, workers)
         return DONE
-    recipe: ReductionRecipe = getattr(setting.recipe.reduction, modality.value)
-    reduction = RecipeReduction(recipe.method, recipe) if recipe.method != "none" else None
     with clean_stop(stop_workers_at_once) as should_stop, progress_bar(console, modality.value) as show:
         report = extract(job, engine, reduction=reduction, on_progress=show, should_stop=should_stop)
         stopped = should_stop()

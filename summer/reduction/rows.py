@@ -78,6 +78,22 @@ class RawRows:
         of_splits = np.array([utterance.split in splits for utterance in self.utterances], dtype=bool)
         return replace(self, usable=np.logical_and(self.usable, of_splits))
 
+    def only(self, kept: NDArray[np.bool_]) -> RawRows:
+        """Some of the rows, as if the others were not in the store.
+
+        Args:
+            kept: (rows,) True for those that stay.
+        """
+        features = np.empty((int(kept.sum()), self.raw_dim), dtype=np.float32)
+        filled = 0
+        for start in range(0, len(kept), BLOCK_ROWS):
+            here = kept[start : start + BLOCK_ROWS]
+            count = int(here.sum())
+            features[filled : filled + count] = np.asarray(self.features[start : start + BLOCK_ROWS])[here]
+            filled += count
+        utterances = list(compress(self.utterances, kept))
+        return RawRows(features=features, usable=self.usable[kept], utterances=utterances)
+
     def usable_utterances(self) -> Iterator[Utterance]:
         """The utterances of the usable rows, in order."""
         return compress(self.utterances, self.usable)

@@ -1,4 +1,4 @@
-"""Out-of-fold vectors: who reads what, alignment, logits that one head gives, settings, one command."""
+"""Out-of-fold vectors: who reads what, logits that one head gives, settings, one command."""
 
 from __future__ import annotations
 
@@ -13,44 +13,26 @@ import pytest
 
 from extraction.extractor import Clip, Extractor, WithHead
 from extraction.text import RobertaText, TuningOptions, tune_text
-from extraction.text.folds import (
-    Alignment,
-    Fold,
-    OutOfFoldText,
-    fit_alignment,
-    folds_of,
-    procrustes,
-    with_logits,
-    without_fold,
-)
+from extraction.text.folds import Fold, OutOfFoldText, fit_alignment, with_logits, without_fold
 from pipelines.extractors import Setting
 from pipelines.recipe import load_recipe
 from pipelines.text_encoders import build_text
 from summer.corpus import LabelSet, Split, Status
+from summer.folds import folds_of
 from summer.store import EncoderHead
-from tests.extraction.text.tiny_encoder import clips_of, dialogue_of, emotional_clips, roberta_folder
+from tests.extraction.text.tiny_encoder import emotional_clips, roberta_folder
 
 LABELS = LabelSet(("joy", "anger"))
 TRAIN, DEV, TEST = (emotional_clips(count, split) for count, split in zip((24, 8, 8), Split, strict=True))
 ALL = [*TRAIN, *DEV, *TEST]
 
 
+def dealt(folds: int) -> dict[str, int]:
+    return folds_of((clip.dialogue for clip in ALL), folds, option="text.folds")
+
+
 def rows(count: int, dim: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-
-
-def test_an_orthogonal_turn_and_a_shift_are_found_again() -> None:
-    turn, _ = np.linalg.qr(rows(6, 6, seed=1))
-    fold = rows(40, 6)
-    alignment = procrustes(fold, fold @ turn + 3)
-    assert np.allclose(alignment(rows(5, 6, seed=2)), rows(5, 6, seed=2) @ turn + 3, atol=1e-4)
-    assert np.allclose(alignment.rotation @ alignment.rotation.T, np.eye(6), atol=1e-5)
-
-
-def test_an_alignment_is_read_as_it_was_written(tmp_path: Path) -> None:
-    alignment = procrustes(rows(9, 4), rows(9, 4, seed=1))
-    (tmp_path / "a.safetensors").write_bytes(alignment.to_bytes())
-    assert Alignment.load(tmp_path / "a.safetensors").sha256 == alignment.sha256
 
 
 def test_the_head_gives_moved_vectors_the_logits_and_nothing_else_moves() -> None:
@@ -62,26 +44,8 @@ def test_the_head_gives_moved_vectors_the_logits_and_nothing_else_moves() -> Non
     assert np.allclose((moved - vectors) @ right[3:].T, 0, atol=1e-5)  # what the head does not see
 
 
-def test_folds_share_the_training_dialogues_in_stretches_of_about_as_many_utterances() -> None:
-    dialogues = [
-        dialogue_of([("Ross", "hi")] * turns, name=str(number))
-        for number, turns in enumerate([5, 1, 1, 1, 2, 4, 4, 2])
-    ]
-    fold_of = folds_of(clips_of(*dialogues, dialogue_of([("Ross", "hi")], split=Split.DEV, name="0")), 3)
-    assert list(fold_of.values()) == sorted(fold_of.values())
-    sizes = [sum(len(d.utterances) for d in dialogues if fold_of[d.name] == fold) for fold in range(3)]
-    assert min(sizes) >= 5
-    assert len(fold_of) == len(dialogues)
-
-
-@pytest.mark.parametrize("folds", [1, 13])
-def test_too_few_or_too_many_folds_are_refused(folds: int) -> None:
-    with pytest.raises(ValueError, match=rf"{folds} folds of 12 training dialogues.*text\.folds"):
-        folds_of(TRAIN, folds)
-
-
 def test_a_fold_is_left_out_of_training_alone_though_dev_has_dialogues_of_the_same_name() -> None:
-    fold_of = folds_of(ALL, 3)
+    fold_of = dealt(3)
     left = without_fold(ALL, fold_of, 1)
     assert {clip.dialogue.name for clip in left if clip.utterance.split is Split.TRAIN} == {
         name for name, fold in fold_of.items() if fold != 1
@@ -93,7 +57,7 @@ def test_a_fold_is_left_out_of_training_alone_though_dev_has_dialogues_of_the_sa
 def extractor(tmp_path_factory: pytest.TempPathFactory) -> OutOfFoldText:
     folder = tmp_path_factory.mktemp("folds")
     frozen = RobertaText(weights=roberta_folder(folder), reading="dialogue", vector="mean")
-    fold_of = folds_of(ALL, 2)
+    fold_of = dealt(2)
 
     def tuned(clips: Sequence[Clip], name: str) -> RobertaText:
         options = TuningOptions(epochs=1, learning_rate=3e-3, batch_size=8)

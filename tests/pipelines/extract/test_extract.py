@@ -6,14 +6,18 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
 from pipelines.data.command import app as data_app
 from pipelines.extract.command import app
+from summer.corpus import Split
+from summer.reduction import out_of_fold
 from summer.store import FeatureStore
 from tests.places import DEMO
 
@@ -101,6 +105,46 @@ def test_a_narrower_reduction_needs_no_new_extraction(demo_audio: Path) -> None:
     assert typed(*arguments).exit_code == 0
 
 
+def test_a_reduction_out_of_fold_is_one_key_whose_reducers_are_found_again(
+    demo_audio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = demo_audio / "demo"
+    arguments = ("--dataset", "demo", "--root", DEMO, "--out", demo_audio)
+    of_labels = (*arguments, "-o", "reduction.audio.method=dialogue-rnn", "-o", "reduction.audio.width=4")
+
+    def reduced(*words: str | Path) -> tuple[NDArray[np.float32], Mapping[str, str]]:
+        result = typed(*words)
+        assert result.exit_code == 0, result.output
+        with FeatureStore(folder / "audio.h5") as store:
+            return store.features("reduced"), store.header.reduction
+
+    in_sample, told_in_sample = reduced(*of_labels)
+    reducer = (folder / "audio.reducer.safetensors").read_bytes()
+    unseen, told = reduced(*of_labels, "-o", "reduction.audio.folds=2")
+    assert (folder / "audio.reducer.safetensors").read_bytes() == reducer  # new media: the one fitted on all
+    assert told["reducer"] == told_in_sample["fingerprint"] != told["fingerprint"]
+    assert (told["folds"], "fold_2" in told, "fold_3" in told) == ("2", True, False)
+    with FeatureStore(folder / "audio.h5") as store:
+        assert store.header.assets == {"reducer": "audio.reducer.safetensors"}
+        training = np.array([u.split is Split.TRAIN for u in store.rows.utterances]) & store.rows.usable
+    np.testing.assert_array_equal(unseen[~training], in_sample[~training])
+    assert (unseen[training] != in_sample[training]).any(axis=1).all()
+
+    written = (folder / "audio.h5").read_bytes()
+    assert "nothing to do" in typed(*of_labels, "-o", "reduction.audio.folds=2").output
+    again, told_again = reduced(*of_labels)  # without folds is another reduction
+    np.testing.assert_array_equal(again, in_sample)
+    assert told_again == told_in_sample
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a reducer was fitted again")
+
+    monkeypatch.setattr(out_of_fold, "fit_reducer", refused)
+    reduced(*of_labels, "-o", "reduction.audio.folds=2")
+    assert (folder / "audio.h5").read_bytes() == written
+    assert typed(*arguments).exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -111,6 +155,10 @@ def test_a_narrower_reduction_needs_no_new_extraction(demo_audio: Path) -> None:
         (("--dataset", "demo", "--root", str(DEMO), "--device", "tpu"), "torch sees cpu"),
         (("--dataset", "demo", "--root", str(DEMO), "--recipe", "mled"), "did you mean 'meld'"),
         (("--dataset", "demo", "--root", str(DEMO), "-o", "text.vectr=x"), "did you mean 'text.vector'"),
+        (
+            ("--dataset", "demo", "--root", str(DEMO), "-o", "reduction.audio.folds=3"),
+            "reduction.audio.folds = 3 with reduction.audio.method 'pca'",
+        ),
         (("--dataset", "demo", "--root", str(DEMO), "--limit", "0"), "greater than or equal to 1"),
         (("--dataset", "demo", "--root", str(DEMO), "--out", "/dev/null/x"), "a file stands where"),
     ],

@@ -22,6 +22,17 @@ def test_rows_narrowed_to_splits_are_usable_there_only_and_are_the_same_rows_oth
     assert not ROWS.usable_in().usable.any()
 
 
+def test_only_some_rows_are_as_if_the_others_were_not_in_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("summer.reduction.rows.BLOCK_ROWS", 7)
+    kept = ROWS.of(Split.TRAIN) & (np.arange(len(ROWS.usable)) % 3 > 0)
+    some = ROWS.only(kept)
+    np.testing.assert_array_equal(some.features, ROWS.features[kept])
+    np.testing.assert_array_equal(some.usable, ROWS.usable[kept])
+    assert [u.id for u in some.utterances] == [
+        u.id for u, keep in zip(ROWS.utterances, kept, strict=True) if keep
+    ]
+
+
 def test_usable_rows_are_gathered_in_order_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("summer.reduction.rows.BLOCK_ROWS", 7)
     numbers = np.concatenate([numbers for numbers, _ in ROWS.blocks()])

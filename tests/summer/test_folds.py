@@ -1,0 +1,56 @@
+"""Folds: stretches of training dialogues of about equal size; the rotation between two networks' axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from summer.corpus import Dialogue, Split, group_dialogues
+from summer.folds import Alignment, folds_of, procrustes
+from tests.summer.made_up import made_utterances
+
+
+def rows(count: int, dim: int, seed: int = 0) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+
+
+def dialogues(training: Sequence[int], *, dev: Sequence[int] = ()) -> list[Dialogue]:
+    """Dialogues of the given lengths; those of dev have the names of the first of training."""
+    return group_dialogues(made_utterances({Split.TRAIN: training, Split.DEV: dev}))
+
+
+def test_folds_share_the_training_dialogues_in_stretches_of_about_as_many_utterances() -> None:
+    made = dialogues([5, 1, 1, 1, 2, 4, 4, 2], dev=[9])
+    fold_of = folds_of(made, 3, option="some.folds")
+    assert list(fold_of.values()) == sorted(fold_of.values())
+    training = [dialogue for dialogue in made if dialogue.split is Split.TRAIN]
+    sizes = [sum(len(d.utterances) for d in training if fold_of[d.name] == fold) for fold in range(3)]
+    assert min(sizes) >= 5
+    assert len(fold_of) == len(training)
+    assert folds_of([dialogue for dialogue in made for _ in dialogue.utterances], 3, option="") == fold_of
+
+
+@pytest.mark.parametrize("folds", [1, 13])
+def test_too_few_or_too_many_folds_are_refused(folds: int) -> None:
+    with pytest.raises(
+        ValueError, match=rf"{folds} folds of 12 training dialogues: give some\.folds between 2"
+    ):
+        folds_of(dialogues([2] * 12), folds, option="some.folds")
+
+
+def test_an_orthogonal_turn_and_a_shift_are_found_again() -> None:
+    turn, _ = np.linalg.qr(rows(6, 6, seed=1))
+    fold = rows(40, 6)
+    alignment = procrustes(fold, fold @ turn + 3)
+    assert np.allclose(alignment(rows(5, 6, seed=2)), rows(5, 6, seed=2) @ turn + 3, atol=1e-4)
+    assert np.allclose(alignment.rotation @ alignment.rotation.T, np.eye(6), atol=1e-5)
+
+
+def test_an_alignment_is_read_as_it_was_written(tmp_path: Path) -> None:
+    alignment = procrustes(rows(9, 4), rows(9, 4, seed=1))
+    (tmp_path / "a.safetensors").write_bytes(alignment.to_bytes())
+    assert Alignment.load(tmp_path / "a.safetensors").sha256 == alignment.sha256
