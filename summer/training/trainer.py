@@ -22,11 +22,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import nn
 
 from summer.conversations.batches import ConversationBatch, ConversationDealer
 from summer.conversations.dialogues import DialogueRows
@@ -36,6 +34,7 @@ from summer.options import TrainingOptions
 from summer.sharing import shared_batch
 from summer.training.history import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
 from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
+from summer.training.optimizer import adam_of
 from summer.training.prediction import look_at
 from summer.training.processes import Processes, alike, processes_of
 from summer.training.progress import load_best, load_progress, save_progress
@@ -66,9 +65,7 @@ def train(
     """
     processes = processes_of(accelerator)
     parameters = trainable_parameters(stage)
-    adam = torch.optim.Adam(
-        _groups(parameters, options), lr=options.learning_rate, weight_decay=options.weight_decay
-    )
+    adam = adam_of(parameters, options)
     limits = _limits(options, dealer)
     schedule = torch.optim.lr_scheduler.LambdaLR(adam, _warm_up_and_decay(limits, options.warmup_share))
     wrapped, optimizer = accelerator.prepare(stage, adam)
@@ -123,18 +120,6 @@ def train(
         end_epoch(epoch, losses.means())
     processes.together(lambda: load_best(folder, stage))
     return course
-
-
-def _groups(parameters: Sequence[nn.Parameter], options: TrainingOptions) -> list[dict[str, Any]]:
-    """Single numbers (phi, tau) have a rate of their own: Adam moves each by at most its rate a step.
-
-    At the rate of the weight matrices phi would travel 0.004 in a whole run, whatever its gradient says.
-    """
-    single = [parameter for parameter in parameters if parameter.ndim == 0]
-    if not single or options.scalar_rate is None:
-        return [{"params": list(parameters)}]
-    others = [parameter for parameter in parameters if parameter.ndim > 0]
-    return [{"params": others}, {"params": single, "lr": options.scalar_rate, "weight_decay": 0.0}]
 
 
 def _weighing(
