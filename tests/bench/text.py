@@ -48,7 +48,7 @@ def run() -> dict[str, float]:
     """
     cores = len(os.sched_getaffinity(0))
     found = weights.text_model(MODEL)
-    clips = _clips(RobertaText.block_rows * BLOCKS_PER_CORE * cores)
+    clips = clips_of(Split.TEST, RobertaText.block_rows * BLOCKS_PER_CORE * cores)
     figures: dict[str, float] = {"utterances": len(clips)}
     for name, (past, future) in CONTEXTS.items():
         extractor = RobertaText(weights=found, past_tokens=past, future_tokens=future)
@@ -141,7 +141,7 @@ def _pipeline(extractor: RobertaText) -> Callable[[str], list[list[list[float]]]
 def _workers(extractor: RobertaText, cores: int) -> Pool:
     """One process a core, each with its model loaded."""
     pool = multiprocessing.get_context("spawn").Pool(cores, _start, (extractor,))
-    pool.map(_extract, [_clips(1)] * 4 * cores, chunksize=1)
+    pool.map(_extract, [clips_of(Split.TEST, 1)] * 4 * cores, chunksize=1)
     return pool
 
 
@@ -149,7 +149,7 @@ def _start(extractor: RobertaText) -> None:
     global _extractor
     torch.set_num_threads(1)
     _extractor = extractor
-    extractor(_clips(1))
+    extractor(clips_of(Split.TEST, 1))
 
 
 def _extract(clips: Sequence[Clip]) -> Sequence[Outcome]:
@@ -166,15 +166,15 @@ def _blocks(clips: Sequence[Clip]) -> list[Sequence[Clip]]:
     return [clips[start : start + rows] for start in range(0, len(clips), rows)]
 
 
-def _clips(count: int) -> list[Clip]:
-    """The first test utterances, in whole dialogues but for the last."""
+def clips_of(split: Split, count: int) -> list[Clip]:
+    """The first utterances of a split, in whole dialogues but for the last."""
     shared = SHARED / "data" / "meld"
     folder = shared if shared.is_dir() else DEMO
-    with (folder / "test_sent_emo.csv").open(encoding="utf-8", newline="") as file:
+    with (folder / f"{split}_sent_emo.csv").open(encoding="utf-8", newline="") as file:
         utterances = [
             Utterance(
-                id=f"test/dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}",
-                split=Split.TEST,
+                id=f"{split}/dia{row['Dialogue_ID']}_utt{row['Utterance_ID']}",
+                split=split,
                 dialogue=row["Dialogue_ID"],
                 turn=int(row["Utterance_ID"]),
                 speaker=row["Speaker"],

@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -120,7 +120,7 @@ def _trainer(way: Way, encoder: RobertaText, rows: Sequence[Row], folder: Path) 
     """Today's Trainer, or Hugging Face's with the arguments of 0.2; one epoch without scores."""
     options = TuningOptions(epochs=1)
     set_seed(options.seed)
-    arguments = replace_all(
+    arguments = replace(
         _arguments(options, folder, on_cpu=True),
         eval_strategy="no",
         save_strategy="no",
