@@ -302,7 +302,8 @@ def test_every_promise_of_the_battery_is_kept_with_a_start(
         with torch.no_grad():
             for start in starts_of(model):
                 start.alpha.fill_(0.5)
-                start.weight.normal_()
+                for weight in start.weights.values():
+                    weight.normal_()
         return model
 
     monkeypatch.setattr(battery, "made_learnable", lambda *a, **k: with_head(plain_corpus(*a, **k)))
