@@ -42,9 +42,7 @@ def train_both(index: int, *, settings: Settings, modalities: tuple[Modality, ..
     conversations, log = made_learnable(LENGTHS, modalities=modalities, holes=HOLES), Log()
     place = replace(made_place(folder, watch=log.watch()), accelerator=accelerators("cpu", "no"))
     model = trained(STUDENT, prepare(conversations, settings.model), settings, place)
-    return weights_of(model.model), [
-        (name, record.losses["total"], record.w_f1) for name, record in log.epochs
-    ]
+    return weights_of(model.model), [(name, record.loss, record.w_f1) for name, record in log.epochs]
 
 
 @pytest.mark.parametrize("recipe", shipped_recipes())

@@ -40,7 +40,8 @@ def test_of_standardised_vectors_it_says_what_it_says_of_those_before() -> None:
     standardised, ours = scale.apply(vectors), folded(head, scale)
     assert abs(standardised[7, 2]) > 20  # nothing was clipped
     assert standardised[3, 5] == pytest.approx(0.5)  # and what has no robust scale is kept
-    logits = standardised.astype(np.float64) @ ours.weight.double().numpy().T + ours.bias.double().numpy()
+    weight = ours.weights[Modality.TEXT].double().numpy()
+    logits = standardised.astype(np.float64) @ weight.T + ours.bias.double().numpy()
     expected = vectors.astype(np.float64) @ head.weight.astype(np.float64).T + head.bias
     sizes = np.abs(vectors).astype(np.float64) @ np.abs(head.weight).T.astype(np.float64)
     assert (np.abs(logits - expected) <= 4 * np.finfo(np.float32).eps * (sizes + 1)).all()

@@ -38,7 +38,7 @@ def test_each_mechanism_has_a_panel_and_each_seed_a_line_per_part(tmp_path: Path
         "student: tau of SDMoE",
         "student: phi of HCMF",
         "student: masked by the teacher",
-        "student: alpha beside the head",
+        "student: alpha beside the linear layer",
         "student: gradient of each term",
         "mlp: gradient of each term",
     ]
