@@ -44,7 +44,6 @@ from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook, look_at
 from summer.training.preparation import Material, shape_of
 from summer.training.processes import processes_of
-from summer.training.regression import fit_regression
 from summer.training.stages import Stage, weights_of_classes
 from summer.training.trainer import train
 
@@ -292,8 +291,11 @@ def _linear_layer(
     material: Material, shape: CorpusShape, options: TrainingOptions, place: Workplace
 ) -> LinearLayer:
     """What a model begins at; several processes fit it once."""
-    if material.head is not None and Modality.TEXT in shape.feature_dims:
-        return material.head
+    head = material.head_for(shape.feature_dims)
+    if head is not None:
+        return head
+    from summer.training.regression import fit_regression  # imports scikit-learn: only where one is fitted
+
     return processes_of(place.accelerator()).by_main(
         lambda: fit_regression(
             material.conversations,
