@@ -6,7 +6,7 @@ Paper: section 3.3. What is measured, is measured on the training split; a check
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -41,10 +41,15 @@ class Material:
     start: Start = "drawn"
     head: LinearLayer | None = None
 
+    def head_for(self, modalities: Collection[Modality]) -> LinearLayer | None:
+        """The head that a model begins at which reads these; None without text, or without a head."""
+        return self.head if Modality.TEXT in modalities else None
+
     def linear_reads(self, modalities: tuple[Modality, ...]) -> tuple[Modality, ...]:
         """Of the modalities that a model reads those that the linear layer reads at which it begins."""
-        if self.head is not None and Modality.TEXT in modalities:
-            return tuple(self.head.weights)
+        head = self.head_for(modalities)
+        if head is not None:
+            return tuple(head.weights)
         return modalities if self.start in ("linear", "regression") else ()
 
     @property

@@ -82,7 +82,7 @@ def _softmax_form(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """W and b with a row for each class: two classes share one in scikit-learn, absent ones have none.
 
-    An absent class is as rare as one utterance in ten times the rarest: training can still raise it.
+    An absent class has no weights, and a bias below the lowest by log 10: training can still raise it.
     """
     coefficients, intercept = regression.coef_, regression.intercept_
     if len(regression.classes_) == 2:
