@@ -42,7 +42,9 @@ def train_both(index: int, *, settings: Settings, modalities: tuple[Modality, ..
     conversations, log = made_learnable(LENGTHS, modalities=modalities, holes=HOLES), Log()
     place = replace(made_place(folder, watch=log.watch()), accelerator=accelerators("cpu", "no"))
     model = trained(STUDENT, prepare(conversations, settings.model), settings, place)
-    return weights_of(model.model), [(name, record.loss, record.w_f1) for name, record in log.epochs]
+    return weights_of(model.model), [
+        (name, dict(record.losses), record.loss, record.w_f1) for name, record in log.epochs
+    ]
 
 
 @pytest.mark.parametrize("recipe", shipped_recipes())
@@ -50,7 +52,11 @@ def test_a_recipes_small_twin_trains_in_two_processes(recipe: str, tmp_path: Pat
     modalities = tuple(m for m in Modality if m is not Modality.VIDEO or recipe not in WITHOUT_VIDEO)
     work = partial(train_both, settings=small_twin(recipe), modalities=modalities, folder=tmp_path)
     (first, epochs), (second, same_epochs) = in_two_processes(work)
-    assert [name for name, _, _ in epochs] == ["teacher"] * 3 + ["student"] * 3  # epoch 0 is the start
+    assert [name for name, *_ in epochs] == ["teacher"] * 3 + ["student"] * 3  # epoch 0 is the start
     assert epochs == same_epochs
-    assert all(math.isfinite(loss) for _, loss, _ in epochs)
+    losses = [loss for _, terms, of_dev, _ in epochs for loss in (*terms.values(), of_dev)]
+    assert all(math.isfinite(loss) for loss in losses)
+    trained_epochs = [terms for _, terms, _, _ in epochs if terms]
+    assert len(trained_epochs) == 4
+    assert all("total" in terms for terms in trained_epochs)
     assert all(torch.equal(first[name], second[name]) for name in first)
