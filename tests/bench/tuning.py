@@ -109,8 +109,7 @@ def _encoder(way: Way) -> RobertaText:
 
 def _rows(encoder: RobertaText) -> list[Row]:
     """Passages of the first training dialogues; the Trainer of 0.2 sorts rows by their `input_ids`."""
-    clips = clips_of(Split.TRAIN, UTTERANCES)
-    clips = [clip for clip in clips if len(clip.dialogue.utterances) > 0 and clip.utterance.label]
+    clips = [clip for clip in clips_of(Split.TRAIN, UTTERANCES) if clip.utterance.label]
     names = sorted({clip.utterance.label for clip in clips})
     labels = [names.index(clip.utterance.label) for clip in clips]
     return [{**as_row(passage, labels), "input_ids": passage.ids} for passage in encoder.passages(clips)]

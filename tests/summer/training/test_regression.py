@@ -17,6 +17,7 @@ from summer.corpus import LabelSet, Modality, Split
 from summer.metrics import confusion_of, weighted_f1
 from summer.model.start import starts_of
 from summer.training import regression
+from summer.training.history import Stopped
 from summer.training.models import STUDENT, TEACHER
 from summer.training.preparation import Material, prepare
 from summer.training.regression import fit_regression
@@ -132,8 +133,6 @@ def test_rivals_do_not_begin_there() -> None:
 
 
 def test_a_training_stopped_anywhere_ends_like_an_unbroken_one(tmp_path: Path) -> None:
-    from summer.training.history import Stopped
-
     material = made()
     unbroken = train_both(material, LINEAR, made_place(tmp_path / "unbroken"))
     for steps in (0, 11, 25):
