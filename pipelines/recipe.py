@@ -49,6 +49,8 @@ class TextRecipe:
 
     Args:
         folds: encoders that read the training rows they were not tuned on; 0: one encoder reads all.
+        new_rows: with folds, who reads dev, test and new rows: one more encoder, tuned on the whole training
+            split, or all of the folds', whose mean is kept.
         tuning_again: a second round that starts from the encoder of the first, with a new head.
     """
 
@@ -61,6 +63,7 @@ class TextRecipe:
     reading: Literal["utterance", "dialogue"] = "utterance"
     vector: Literal["start", "mean"] = "start"
     folds: int = Field(default=0, ge=0)
+    new_rows: Literal["whole", "mean"] = "whole"
     tuning: TuningRecipe = field(default_factory=TuningRecipe)
     tuning_again: TuningRecipe | None = None
 

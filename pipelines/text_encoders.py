@@ -20,6 +20,8 @@ from pipelines.recipe import TuningRecipe
 from summer.durable import write_aside
 from summer.folds import Alignment, folds_of
 
+FEWEST_FOLDS_TO_AVERAGE = 3
+
 Build = Callable[..., RobertaText]
 
 
@@ -47,13 +49,7 @@ def build_text(setting: Setting) -> Extractor:
     clips = setting.corpus.clips
     if not recipe.folds:
         return _tuned(build, setting, clips, "text.encoder", "")
-    fold_of = folds_of((clip.dialogue for clip in clips), recipe.folds, option="text.folds")
-    whole = _tuned(build, setting, clips, "text.encoder", "all folds: ")
-    folds = [
-        _fold(build, setting, whole, without_fold(clips, fold_of, fold), f"{fold + 1} of {recipe.folds}")
-        for fold in range(recipe.folds)
-    ]
-    return OutOfFoldText(whole=whole, folds=folds, fold_of=fold_of)
+    return _out_of_fold(build, setting, clips)
 
 
 def tuning_options(recipe: TuningRecipe) -> TuningOptions:
@@ -92,13 +88,43 @@ def _tuned(build: Build, setting: Setting, clips: Sequence[Clip], name: str, wha
     return build(weights=found, mode="tuned")
 
 
-def _fold(build: Build, setting: Setting, whole: RobertaText, clips: Sequence[Clip], which: str) -> Fold:
-    """Tune without a fold, and find the way to the axes of the encoder tuned on all."""
-    name = f"text.without-fold-{which.replace(' ', '-')}"
-    encoder = _tuned(build, setting, clips, name, f"without fold {which}: ")
-    both = hashlib.sha256((encoder.fingerprint + whole.fingerprint).encode()).hexdigest()
+def _out_of_fold(build: Build, setting: Setting, clips: Sequence[Clip]) -> OutOfFoldText:
+    """An encoder without each fold, and the one tuned on all where that one reads new rows."""
+    recipe = setting.recipe.text
+    fold_of = folds_of((clip.dialogue for clip in clips), recipe.folds, option="text.folds")
+    if recipe.new_rows == "mean" and recipe.folds < FEWEST_FOLDS_TO_AVERAGE:
+        raise ValueError(
+            f"text.folds = {recipe.folds} with text.new_rows 'mean': two encoders share no training rows to "
+            f"be aligned by; give {FEWEST_FOLDS_TO_AVERAGE} or more, or text.new_rows 'whole'"
+        )
+    whole = (
+        None if recipe.new_rows == "mean" else _tuned(build, setting, clips, "text.encoder", "all folds: ")
+    )
+    seen_by = [without_fold(clips, fold_of, fold) for fold in range(recipe.folds)]
+    encoders = [
+        _tuned(
+            build,
+            setting,
+            seen,
+            f"text.without-fold-{fold}-of-{recipe.folds}",
+            f"without fold {fold} of {recipe.folds}: ",
+        )
+        for fold, seen in enumerate(seen_by, start=1)
+    ]
+    if whole is not None:
+        folds = [_fold(encoder, whole, seen) for encoder, seen in zip(encoders, seen_by, strict=True)]
+        return OutOfFoldText(whole=whole, folds=folds, fold_of=fold_of)
+    first, *others = encoders
+    folds = [Fold(encoder=first, alignment=None)]
+    for encoder, seen in zip(others, seen_by[1:], strict=True):
+        folds.append(_fold(encoder, first, without_fold(seen, fold_of, 0)))
+    return OutOfFoldText(folds=folds, fold_of=fold_of)
+
+
+def _fold(encoder: RobertaText, reference: RobertaText, clips: Sequence[Clip]) -> Fold:
+    """Find the way to the axes of the reference, by clips that both were tuned on."""
+    both = hashlib.sha256((encoder.fingerprint + reference.fingerprint).encode()).hexdigest()
     path = encoder.weights.path / f"alignment-{both[:12]}.safetensors"
     if not path.is_file():
-        alignment = fit_alignment(encoder, whole, clips)
-        write_aside(path, alignment.to_bytes())
+        write_aside(path, fit_alignment(encoder, reference, clips).to_bytes())
     return Fold(encoder=encoder, alignment=Alignment.load(path))

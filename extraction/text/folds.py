@@ -3,16 +3,18 @@
 Paper: 4.3 tunes RoBERTa on the training split and reads that same split with it. Such vectors look far surer
 than those of new rows (on MELD the head's weighted F1 is 72 on training rows, 59 on test), and whatever is
 trained on them learns to trust them too much. So the training dialogues are dealt into K folds, an encoder is
-tuned on all folds but one, and reads that one; dev, test and new rows are read by the encoder tuned on all.
+tuned on all folds but one, and reads that one. Dev, test and new rows are seen by none of the K: they get the
+mean of what all K read, or are read by one more encoder, tuned on all.
 
 Vectors of different encoders do not share axes. Those of fold k become, with Q orthogonal,
 
     x' = (x - m_k) Q + m + W^+ (l - W ((x - m_k) Q + m) - b)
 
-Q and the means m_k, m fit both encoders' vectors of rows that both were tuned on (`summer.folds`, which also
-deals the folds; dev and test take no part); W, b are the head of the encoder tuned on all, l the logits that
-the fold's own head gives x: the last term moves x' no farther than needed for W x' + b = l, so that the one
-head in the store gives every row's out-of-fold logits.
+in the axes of the reference, which is the encoder tuned on all where there is one, else that of the first
+fold. Q and the means m_k, m fit both encoders' vectors of rows that both were tuned on (`summer.folds`, which
+also deals the folds; dev and test take no part); W, b are the reference's head, l the logits that the fold's
+own head gives x: the last term moves x' no farther than needed for W x' + b = l, so that the one head in the
+store gives every row's out-of-fold logits, and the mean of x' over the folds the mean of their logits.
 """
 
 from __future__ import annotations
@@ -53,12 +55,12 @@ def without_fold(clips: Sequence[Clip], fold_of: Mapping[str, int], fold: int) -
 
 
 def fit_alignment(
-    fold: RobertaText, whole: RobertaText, clips: Sequence[Clip], *, rows: int = ROWS_TO_ALIGN_BY
+    fold: RobertaText, reference: RobertaText, clips: Sequence[Clip], *, rows: int = ROWS_TO_ALIGN_BY
 ) -> Alignment:
     """Fit the rotation on training clips that both encoders were tuned on.
 
     Args:
-        clips: that the fold's encoder was tuned on; evenly spaced dialogues of the training split serve.
+        clips: that both were tuned on; evenly spaced dialogues of the training split serve.
     """
     training = [clip for clip in clips if clip.utterance.split is Split.TRAIN]
     names = list(dict.fromkeys(clip.dialogue.name for clip in training))
@@ -67,28 +69,32 @@ def fit_alignment(
     chosen = [clip for clip in training if clip.dialogue.name in kept]
     pairs = [
         (own.vector, other.vector)
-        for own, other in zip(fold(chosen), whole(chosen), strict=True)
+        for own, other in zip(fold(chosen), reference(chosen), strict=True)
         if own.vector is not None and other.vector is not None
     ]
-    of_fold, of_whole = (np.stack(vectors) for vectors in zip(*pairs, strict=True))
-    return procrustes(of_fold, of_whole)
+    of_fold, of_reference = (np.stack(vectors) for vectors in zip(*pairs, strict=True))
+    return procrustes(of_fold, of_reference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fold:
-    """An encoder that was tuned without a fold, and the way to the axes of the one tuned on all."""
+    """An encoder that was tuned without a fold, and the way to the axes of the reference.
+
+    Args:
+        alignment: None of the reference itself.
+    """
 
     encoder: RobertaText
-    alignment: Alignment
+    alignment: Alignment | None
 
 
 class OutOfFoldText:
-    """Text extractor that reads each training clip with an encoder that has not seen it.
+    """Text extractor that reads each clip with encoders that have not seen it.
 
     Args:
-        whole: tuned on the whole training split.
         folds: by number.
         fold_of: fold of each training dialogue.
+        whole: tuned on the whole training split, to read all else; None: all else gets the mean of the folds.
 
     Raises:
         TextModelError: a tuned encoder without its head.
@@ -97,48 +103,80 @@ class OutOfFoldText:
     modality = Modality.TEXT
     block_rows = RobertaText.block_rows
 
-    def __init__(self, *, whole: RobertaText, folds: Sequence[Fold], fold_of: Mapping[str, int]) -> None:
+    def __init__(
+        self, *, folds: Sequence[Fold], fold_of: Mapping[str, int], whole: RobertaText | None = None
+    ) -> None:
         self.whole = whole
         self.folds = folds
         self.fold_of = fold_of
-        self.dim = whole.dim
-        self.columns: Mapping[str, str] = {**whole.columns, "fold": "int"}
+        reference = folds[0].encoder if whole is None else whole
+        self.dim = reference.dim
+        self.columns: Mapping[str, str] = {**reference.columns, "fold": "int"}
         self.settings: Mapping[str, str] = {
-            **whole.settings,
+            **reference.settings,
             "folds": str(len(folds)),
-            **{
-                f"fold_{number}": f"{fold.encoder.settings['weights']}, aligned by {fold.alignment.sha256}"
-                for number, fold in enumerate(folds, start=1)
-            },
+            **({"new_rows": "mean"} if whole is None else {}),
+            **{f"fold_{number}": _description(fold) for number, fold in enumerate(folds, start=1)},
         }
         self.fingerprint = fingerprint_of(self.settings)
-        self.assets = whole.assets
-        self.head = _head_of(whole)
+        self.assets: Mapping[str, str] = (
+            whole.assets
+            if whole is not None
+            else {f"encoder_{k}": fold.encoder.assets["encoder"] for k, fold in enumerate(folds, start=1)}
+        )
+        self.head = _head_of(reference)
         self._heads = [_head_of(fold.encoder) for fold in folds]
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
-        """One outcome per clip, in order; column `fold` counts from 1, 0 for the encoder tuned on all."""
+        """One outcome per clip, in order; column `fold` counts from 1, 0 for clips that no fold has seen."""
         outcomes: dict[int, Outcome] = {}
         folds = [_fold(clip, self.fold_of) for clip in clips]
         for fold in sorted(set(folds)):
             rows = [row for row, of in enumerate(folds) if of == fold]
-            outcomes |= zip(rows, self._read(fold, [clips[row] for row in rows]), strict=True)
+            chosen = [clips[row] for row in rows]
+            read = self._read_new(chosen) if fold < 0 else self._read(fold, chosen)
+            outcomes |= zip(rows, read, strict=True)
         return [outcomes[row] for row in range(len(clips))]
 
-    def _read(self, fold: int, clips: Sequence[Clip]) -> list[Outcome]:
-        if fold < 0:
+    def _read_new(self, clips: Sequence[Clip]) -> list[Outcome]:
+        if self.whole is not None:
             return list(self.whole(clips))
+        readings = [self._read(fold, clips) for fold in range(len(self.folds))]
+        return [_mean(of_clip) for of_clip in zip(*readings, strict=True)]
+
+    def _read(self, fold: int, clips: Sequence[Clip]) -> list[Outcome]:
+        """What a fold's encoder reads, in the axes of the reference."""
         read = self.folds[fold].encoder(clips)
         found = [outcome.vector for outcome in read if outcome.vector is not None]
-        vectors = np.stack(found) if found else np.empty((0, self.dim), np.float32)
-        logits = self._heads[fold].logits(vectors)
-        moved = iter(with_logits(self.folds[fold].alignment(vectors), logits, self.head))
+        moved = iter(self._moved(fold, np.stack(found)) if found else ())
         return [
             outcome
             if outcome.vector is None
             else replace(outcome, vector=next(moved), columns={**outcome.columns, "fold": fold + 1})
             for outcome in read
         ]
+
+    def _moved(self, fold: int, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        align = self.folds[fold].alignment
+        if align is None:
+            return vectors
+        return with_logits(align(vectors), self._heads[fold].logits(vectors), self.head)
+
+
+def _mean(readings: Sequence[Outcome]) -> Outcome:
+    """What all encoders make of a clip; whether it has words they cannot disagree about."""
+    vectors = [reading.vector for reading in readings if reading.vector is not None]
+    if not vectors:
+        return readings[0]
+    mean: NDArray[np.float32] = np.mean(np.stack(vectors), axis=0, dtype=np.float32)
+    return replace(readings[0], vector=mean, columns={**readings[0].columns, "fold": 0})
+
+
+def _description(fold: Fold) -> str:
+    weights = fold.encoder.settings["weights"]
+    if fold.alignment is None:
+        return f"{weights}, the reference"
+    return f"{weights}, aligned by {fold.alignment.sha256}"
 
 
 def _fold(clip: Clip, fold_of: Mapping[str, int]) -> int:

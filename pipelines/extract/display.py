@@ -105,16 +105,21 @@ def print_tuning_plan(console: Console, setting: Setting) -> None:
     """Say what a run of the tuned text encoder would do; its fingerprint is not known before."""
     rows = Counter(clip.utterance.split for clip in setting.corpus.clips)
     console.print(
-        f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances "
-        f"and choose the epoch on {rows[Split.DEV]} dev utterances, {_folds(setting)}unless "
+        f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances"
+        f"{_rounds(setting)} and choose the epoch on {rows[Split.DEV]} dev utterances, unless "
         f"that is done; then extract {rows.total()} utterances into {setting.folder / 'text.h5'}",
         highlight=False,
     )
 
 
-def _folds(setting: Setting) -> str:
-    folds = setting.recipe.text.folds
-    return f"and again without each of {folds} folds, " if folds else ""
+def _rounds(setting: Setting) -> str:
+    """Of folds and rounds of the fine-tuning."""
+    recipe = setting.recipe.text
+    again = "" if recipe.tuning_again is None else " in two rounds"
+    if not recipe.folds:
+        return again
+    and_on_all = " and on all of them" if recipe.new_rows == "whole" else ""
+    return f"{again}, without each of {recipe.folds} folds{and_on_all},"
 
 
 def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -> None:

@@ -83,16 +83,60 @@ def test_each_training_row_has_the_logits_of_the_encoder_that_did_not_see_it(
         is_training = clip.utterance.split is Split.TRAIN
         fold = extractor.fold_of[clip.dialogue.name] if is_training else None
         reader = extractor.whole if fold is None else extractor.folds[fold].encoder
-        [alone] = reader([clip])
-        assert reader.head is not None
+        assert reader is not None
         assert outcome.vector is not None
-        assert alone.vector is not None
-        wanted = reader.head.weight @ alone.vector + reader.head.bias
-        assert np.allclose(extractor.head.weight @ outcome.vector + extractor.head.bias, wanted, atol=1e-3)
+        logits = extractor.head.weight @ outcome.vector + extractor.head.bias
+        assert np.allclose(logits, logits_of(reader, clip), atol=1e-3)
         if fold is None:
-            assert np.allclose(outcome.vector, alone.vector, atol=1e-5)
+            assert np.allclose(outcome.vector, reader([clip])[0].vector, atol=1e-5)
         else:
             assert outcome.columns["fold"] == fold + 1
+
+
+def test_new_rows_get_the_mean_of_encoders_none_of_which_saw_them(
+    extractor: OutOfFoldText, tmp_path: Path, model: Path
+) -> None:
+    told: list[str] = []
+    made = build_text(setting(tmp_path, model, told, "text.mode=tuned", "text.folds=3", "text.new_rows=mean"))
+    assert isinstance(made, OutOfFoldText)
+    assert list(dict.fromkeys(told)) == [f"without fold {fold} of 3: " for fold in (1, 2, 3)]
+    found, clips = made(ALL), list(ALL)
+    for clip, outcome in zip(clips, found, strict=True):
+        fold = made.fold_of[clip.dialogue.name] if clip.utterance.split is Split.TRAIN else None
+        readers = [one.encoder for one in made.folds] if fold is None else [made.folds[fold].encoder]
+        wanted = np.mean([logits_of(reader, clip) for reader in readers], axis=0)
+        assert outcome.vector is not None
+        assert np.allclose(made.head.weight @ outcome.vector + made.head.bias, wanted, atol=1e-3)
+        assert outcome.columns["fold"] == (0 if fold is None else fold + 1)
+    assert dict(made.assets) == {
+        f"encoder_{number}": fold.encoder.weights.path.name for number, fold in enumerate(made.folds, start=1)
+    }
+    assert made.settings["new_rows"] == "mean"
+    assert "new_rows" not in extractor.settings
+
+
+def test_the_axes_of_the_first_fold_are_learned_from_rows_that_both_saw(tmp_path: Path, model: Path) -> None:
+    made = build_text(setting(tmp_path, model, [], "text.mode=tuned", "text.folds=3", "text.new_rows=mean"))
+    assert isinstance(made, OutOfFoldText)
+    first, second, _ = made.folds
+    assert first.alignment is None
+    assert second.alignment is not None
+    both = [clip for clip in TRAIN if made.fold_of[clip.dialogue.name] == 2]
+    again = fit_alignment(second.encoder, first.encoder, both)
+    assert again.sha256 == second.alignment.sha256
+
+
+def test_the_mean_of_two_folds_is_refused(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(ValueError, match="two encoders share no training rows"):
+        build_text(setting(tmp_path, model, [], "text.mode=tuned", "text.folds=2", "text.new_rows=mean"))
+
+
+def logits_of(reader: RobertaText, clip: Clip) -> np.ndarray:
+    [alone] = reader([clip])
+    assert reader.head is not None
+    assert alone.vector is not None
+    logits: np.ndarray = reader.head.weight @ alone.vector + reader.head.bias
+    return logits
 
 
 def test_rows_without_words_stay_missing_and_it_travels_to_workers(extractor: OutOfFoldText) -> None:
@@ -106,6 +150,7 @@ def test_rows_without_words_stay_missing_and_it_travels_to_workers(extractor: Ou
 def test_settings_tell_the_encoders_and_the_fingerprint_is_another(extractor: OutOfFoldText) -> None:
     assert extractor.settings["folds"] == "2"
     assert extractor.folds[1].encoder.settings["weights"] in extractor.settings["fold_2"]
+    assert extractor.whole is not None
     assert extractor.fingerprint != extractor.whole.fingerprint
 
 
@@ -146,6 +191,7 @@ def test_folds_and_two_rounds_are_one_command_whose_steps_are_found_again(
     again = build_text(setting(tmp_path, model, told, *wanted))
     assert not told
     assert again.fingerprint == made.fingerprint
+    assert made.whole is not None
     assert dict(again.assets) == {"encoder": made.whole.weights.path.name}
 
 
