@@ -15,7 +15,7 @@ demo: install
 	$(BIN)/summer-train --recipe demo --features $(OUT)/demo --out $(RUN) --overwrite
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 slow: install
 	$(BIN)/python -m pytest -m slow

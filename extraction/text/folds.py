@@ -101,13 +101,13 @@ class OutOfFoldText:
     """
 
     modality = Modality.TEXT
-    block_rows = RobertaText.block_rows
 
     def __init__(
         self, *, folds: Sequence[Fold], fold_of: Mapping[str, int], whole: RobertaText | None = None
     ) -> None:
         self.whole = whole
         self.folds = folds
+        self.block_rows = RobertaText.block_rows * len(folds)  # each block may have to load every encoder
         self.fold_of = fold_of
         reference = folds[0].encoder if whole is None else whole
         self.dim = reference.dim

@@ -7,13 +7,17 @@ lost on the way from x to y (`Standardisation.without_loss`):
 
 It is computed in float64 and kept in float32, so both sides agree to the precision of float32.
 
+An encoder is fine-tuned with every utterance counting the same. What is trained with class weights w is to
+say w_c p_c / sum w p where that one says p_c (the cross-entropy of weighted truths has its minimum there), so
+the same layer says it with log w added to its bias.
+
 Dimensions: cls emotion classes, dim width of the vectors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -35,6 +39,14 @@ class LinearLayer:
 
     weights: Mapping[Modality, Float[Tensor, "cls ..."]]
     bias: Float[Tensor, " cls"]
+
+    def weighted(self, class_weights: Float[Tensor, " cls"] | None) -> LinearLayer:
+        """What this layer, trained without class weights, would be with them.
+
+        Args:
+            class_weights: above 0; None: all the same.
+        """
+        return self if class_weights is None else replace(self, bias=self.bias + class_weights.log())
 
 
 def folded(head: EncoderHead, standardisation: Standardisation) -> LinearLayer:

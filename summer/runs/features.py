@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -84,7 +85,7 @@ def keep_features(out: Path, stores: Sequence[Path]) -> None:
             fingerprint=header.fingerprint,
             settings=header.settings,
             reduction=header.reduction,
-            assets={role: _kept(path, name, folder, header.modality) for role, name in header.assets.items()},
+            assets=_assets(path, header.assets, folder / header.modality.value),
         )
     record = {modality: asdict(origin) for modality, origin in kept.items()}
     write_aside(folder / RECORD, json.dumps(record, indent=1, ensure_ascii=False).encode())
@@ -143,17 +144,44 @@ def _origin_of(entry: Mapping[str, Any]) -> FeatureOrigin:
     return FeatureOrigin(**{**entry, "assets": assets})
 
 
-def _kept(store: Path, name: str, folder: Path, modality: Modality) -> Asset:
-    """An asset beside the store copied where it is small; one that is not there keeps its name only."""
+def _assets(store: Path, names: Mapping[str, str], folder: Path) -> dict[str, Asset]:
+    """A store's assets, by role; those beside it are copied where they are small.
+
+    The encoders of several folds count as one: without all of them none is of use.
+
+    Args:
+        folder: where copies go, RUN/features/<modality>: stores of two folders may call theirs the same.
+    """
     # as it is named: a link into a cache of models leads to a file without its name
-    source = Path(os.path.normpath(store.parent.absolute() / name))
-    if not source.exists() or source in store.absolute().parents:
-        return Asset(name=name)  # "" or ".." would be the folder that the stores are in
-    if sum(file.stat().st_size for file in _files(source)) > LARGEST_COPY_BYTES:
+    sources = {role: Path(os.path.normpath(store.parent.absolute() / name)) for role, name in names.items()}
+    beside = {  # "" or ".." would be the folder that the stores are in
+        role: source
+        for role, source in sources.items()
+        if source.exists() and source not in store.absolute().parents
+    }
+    sizes: Counter[str] = Counter()
+    for role, source in beside.items():
+        sizes[_kind(role)] += sum(file.stat().st_size for file in _files(source))
+    return {
+        role: _kept(beside[role], name, folder, is_small=sizes[_kind(role)] <= LARGEST_COPY_BYTES)
+        if role in beside
+        else Asset(name=name)
+        for role, name in names.items()
+    }
+
+
+def _kind(role: str) -> str:
+    """What "encoder_1" and "encoder_2" both are."""
+    return role.partition("_")[0]
+
+
+def _kept(source: Path, name: str, folder: Path, *, is_small: bool) -> Asset:
+    if not is_small:
         return Asset(name=name, path=str(source.resolve()), sha256=content_sha256(source))
-    target = folder / modality.value / source.name  # stores of two folders may call theirs the same
+    target = folder / source.name
     _copy(source, target)
-    return Asset(name=name, path=target.relative_to(folder).as_posix(), sha256=content_sha256(target))
+    path = target.relative_to(folder.parent).as_posix()
+    return Asset(name=name, path=path, sha256=content_sha256(target))
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -291,9 +291,9 @@ def _linear_layer(
     material: Material, shape: CorpusShape, options: TrainingOptions, place: Workplace
 ) -> LinearLayer:
     """What a model begins at; several processes fit it once."""
-    head = material.head_for(shape.feature_dims)
+    head, class_weights = material.head_for(shape.feature_dims), _class_weights(material, options)
     if head is not None:
-        return head
+        return head.weighted(class_weights)
     from summer.training.regression import fit_regression  # imports scikit-learn: only where one is fitted
 
     return processes_of(place.accelerator()).by_main(
@@ -301,7 +301,7 @@ def _linear_layer(
             material.conversations,
             shape.linear_reads,
             chosen_on=options.select_on,
-            class_weights=_class_weights(material, options),
+            class_weights=class_weights,
         )
     )
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from summer.conversations.heads import folded
+from summer.conversations.heads import LinearLayer, folded
 from summer.conversations.reading import read_conversations
 from summer.conversations.standardisation import Standardisation, fit_standardisation
 from summer.corpus import Modality
@@ -45,6 +46,17 @@ def test_of_standardised_vectors_it_says_what_it_says_of_those_before() -> None:
     expected = vectors.astype(np.float64) @ head.weight.astype(np.float64).T + head.bias
     sizes = np.abs(vectors).astype(np.float64) @ np.abs(head.weight).T.astype(np.float64)
     assert (np.abs(logits - expected) <= 4 * np.finfo(np.float32).eps * (sizes + 1)).all()
+
+
+def test_with_class_weights_it_says_what_minimises_the_weighted_loss() -> None:
+    counts, weights = torch.tensor([60.0, 30.0, 10.0]), torch.tensor([0.5, 1.0, 4.0])
+    layer = LinearLayer(weights={Modality.TEXT: torch.zeros(3, 2)}, bias=(counts / counts.sum()).log())
+    bias = layer.weighted(weights).bias.clone().requires_grad_()
+    loss = -(weights * counts * bias.log_softmax(dim=-1)).sum()
+    loss.backward()
+    assert bias.grad is not None
+    assert bias.grad.abs().max().item() < 1e-4 * loss.item()
+    assert layer.weighted(None) is layer
 
 
 def test_without_loss_changes_only_outliers_and_columns_that_say_nothing() -> None:

@@ -94,6 +94,22 @@ def test_an_asset_as_large_as_the_limit_is_copied(
     assert not Path(kept(tmp_path / "run", stores)["text"]["assets"]["encoder"]["path"]).is_absolute()
 
 
+@pytest.mark.parametrize(("limit", "is_copied"), [(200, True), (199, False)])
+def test_encoders_of_several_folds_are_copied_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int, *, is_copied: bool
+) -> None:
+    monkeypatch.setattr(features, "LARGEST_COPY_BYTES", limit)
+    folder = tmp_path / "stores"
+    names = {"encoder_1": "first", "encoder_2": "second", "reducer": "reducer"}
+    for name, size in (("first", 150), ("second", 50), ("reducer", 60)):
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(bytes(size))
+    store = write_store(folder / "text.h5", made_learnable(), TEXT, assets=names)
+    assets = kept(tmp_path / "run", {TEXT: store})["text"]["assets"]
+    copied = {role for role, asset in assets.items() if not Path(asset["path"]).is_absolute()}
+    assert copied == {"reducer", *(("encoder_1", "encoder_2") if is_copied else ())}
+
+
 def test_assets_of_the_same_name_beside_two_stores_are_both_kept(tmp_path: Path) -> None:
     conversations = made_learnable()
     stores = {}
