@@ -6,8 +6,8 @@ Paper: section 3.3. What is measured, is measured on the training split; a check
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class Material:
     Args:
         start: where models shall begin.
         head: what the text encoder makes of the standardised text, where models shall begin there; else None.
+        fitted: regressions that models began at, by what they depend on: every seed begins at the same.
     """
 
     conversations: Conversations
@@ -40,6 +41,7 @@ class Material:
     dealer: ConversationDealer
     start: Start = "drawn"
     head: LinearLayer | None = None
+    fitted: dict[Hashable, LinearLayer] = field(default_factory=dict)
 
     def head_for(self, modalities: Collection[Modality]) -> LinearLayer | None:
         """The head that a model begins at which reads these; None without text, or without a head."""

@@ -296,14 +296,17 @@ def _linear_layer(
         return head.weighted(class_weights)
     from summer.training.regression import fit_regression  # imports scikit-learn: only where one is fitted
 
-    return processes_of(place.accelerator()).by_main(
-        lambda: fit_regression(
-            material.conversations,
-            shape.linear_reads,
-            chosen_on=options.select_on,
-            class_weights=class_weights,
+    depends_on = (shape.linear_reads, options.select_on, options.class_weights)
+    if depends_on not in material.fitted:
+        material.fitted[depends_on] = processes_of(place.accelerator()).by_main(
+            lambda: fit_regression(
+                material.conversations,
+                shape.linear_reads,
+                chosen_on=options.select_on,
+                class_weights=class_weights,
+            )
         )
-    )
+    return material.fitted[depends_on]
 
 
 def present_modalities(name: str, options: Any, material: Material) -> tuple[Modality, ...]:

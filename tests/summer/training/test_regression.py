@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -104,6 +106,22 @@ def test_a_class_without_training_rows_is_never_guessed_and_two_classes_are_told
     dev = rows(material, Split.DEV)
     truths = np.array([labels.index(utterances[row].label) for row in dev])
     assert (logits[dev].argmax(axis=1) == truths).mean() > 0.9
+
+
+def test_it_is_fitted_once_for_all_seeds_and_once_for_each_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fits = []
+
+    def counted(conversations: Conversations, modalities: Sequence[Modality], **options: Any) -> LinearLayer:
+        fits.append(tuple(modalities))
+        return fit_regression(conversations, modalities, **options)
+
+    monkeypatch.setattr(regression, "fit_regression", counted)
+    material, settings = made(), with_training(LINEAR, most_epochs=1)
+    for seed in (0, 1):
+        train_both(material, settings, made_place(tmp_path / str(seed), seed=seed))
+    assert fits == [(TEXT,), (TEXT, AUDIO)]
 
 
 def test_teacher_and_student_begin_there_each_with_what_it_reads(tmp_path: Path) -> None:
