@@ -28,6 +28,8 @@ def reduction_of(
         ValueError: folds of a method that learns from no labels, or more than the corpus can be dealt into.
     """
     recipe: ReductionRecipe = getattr(recipes, modality.value)
+    if recipe.method == "none":  # said to a recipe that has folds, it means them as well
+        return None
     option = f"reduction.{modality}.folds"
     if recipe.folds and recipe.method != SUPERVISED:
         raise ValueError(
@@ -36,7 +38,7 @@ def reduction_of(
         )
     if recipe.folds:
         folds_of((clip.dialogue for clip in clips), recipe.folds, option=option)
-    return None if recipe.method == "none" else RecipeReduction(recipe.method, recipe)
+    return RecipeReduction(recipe.method, recipe)
 
 
 @dataclass(frozen=True, slots=True)
