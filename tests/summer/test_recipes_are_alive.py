@@ -1,6 +1,6 @@
 """The small recipes at their true size and rates learn a label that is linear in the text from the start on.
 
-They begin as drawn here: a linear layer would know the label before the first step.
+Begun as drawn they learn it; as they are shipped a linear layer knows it before the first step.
 
 Recipes of the paper's size need more time than the tests have: no bound holds them yet.
 """
@@ -25,6 +25,7 @@ from tests.summer.made_up import LABELS
 from tests.summer.made_up_training import Log, made_place
 
 LEAST_CONTENT = 0.9
+LEAST_AT_START, MOST_LOST = 0.85, 0.05
 SMALL_WIDTHS = {Modality.TEXT: 64, Modality.AUDIO: 32}
 
 
@@ -44,13 +45,13 @@ class Case:
     least: Mapping[str, float]
 
 
-CASES = {  # measured: 0.88 and 0.88; 0.53 and 0.44 (of 30 steps)
+CASES = {  # measured: 0.84 and 0.86; 0.53 and 0.44 (of 30 steps)
     "demo": Case(
         widths=SMALL_WIDTHS,
         training_dialogues=160,
         most_turns=19,
-        epochs=6,
-        least={"teacher": 0.8, "student": 0.8},
+        epochs=3,
+        least={"teacher": 0.75, "student": 0.75},
     ),
     "meld-text-audio": Case(
         widths=SMALL_WIDTHS,
@@ -82,29 +83,40 @@ def told_by_words(case: Case, seed: int) -> Conversations:
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("recipe", list(CASES))
-def test_teacher_and_student_of_a_recipe_learn_from_the_first_epochs(recipe: str, tmp_path: Path) -> None:
+def courses(recipe: str, epochs: int, folder: Path, *overrides: str) -> tuple[dict[str, list[float]], Log]:
+    """Dev's weighted F1 of teacher and student at each look, and all that was logged."""
     torch.set_num_threads(1)
-    case = CASES[recipe]
-    limits = (
-        f"most_epochs={case.epochs}",
-        f"patience_epochs={case.epochs}",
-        "least_steps=0",
-        "patience_steps=0",
-    )
-    overrides = [f"{model}.{limit}" for model in ("teacher", "student") for limit in limits]
-    settings = load_recipe(recipe, [*overrides, "model.start=drawn"]).settings
-    material, log = prepare(told_by_words(case, seed=0), settings.model), Log()
-    place = made_place(tmp_path, watch=log.watch())
+    limits = (f"most_epochs={epochs}", f"patience_epochs={epochs}", "least_steps=0", "patience_steps=0")
+    of_both = [f"{model}.{limit}" for model in ("teacher", "student") for limit in limits]
+    settings = load_recipe(recipe, [*of_both, *overrides]).settings
+    material, log = prepare(told_by_words(CASES[recipe], seed=0), settings.model), Log()
+    place = made_place(folder, watch=log.watch())
     teacher = obtain_model("teacher", material, settings, place)
     obtain_model("student", material, settings, place, needed=teacher)
     scores = {
         name: [record.w_f1 for of, record in log.epochs if of == name] for name in ("teacher", "student")
     }
+    return scores, log
+
+
+@pytest.mark.parametrize("recipe", list(CASES))
+def test_drawn_models_of_a_recipe_learn_from_the_first_epochs(recipe: str, tmp_path: Path) -> None:
+    case = CASES[recipe]
+    scores, log = courses(recipe, case.epochs, tmp_path, "model.start=drawn")
     inside = log.epochs[-1][1].inside
     for name, course in scores.items():
         assert course[-1] > case.least[name], f"{name}: {course}"
         assert course[-1] > course[0], f"{name}: {course}"
     assert all(norm > 0 for norm in inside["gradients"].values())
     assert min(inside["content"].values()) > LEAST_CONTENT
+
+
+@pytest.mark.parametrize("recipe", list(CASES))
+def test_as_shipped_they_know_it_before_the_first_step_and_do_not_lose_it(
+    recipe: str, tmp_path: Path
+) -> None:
+    scores, log = courses(recipe, 1, tmp_path)
+    for name, (start, after) in scores.items():
+        assert start > LEAST_AT_START, f"{name}: {start}"
+        assert after > start - MOST_LOST, f"{name}: {start}, {after}"
+    assert all(alpha != 0 for alpha in log.epochs[-1][1].inside["alpha"].values())
