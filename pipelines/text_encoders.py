@@ -100,29 +100,28 @@ def _out_of_fold(build: Build, setting: Setting, clips: Sequence[Clip]) -> OutOf
     whole = (
         None if recipe.new_rows == "mean" else _tuned(build, setting, clips, "text.encoder", "all folds: ")
     )
-    seen_by = [without_fold(clips, fold_of, fold) for fold in range(recipe.folds)]
     encoders = [
         _tuned(
             build,
             setting,
-            seen,
-            f"text.without-fold-{fold}-of-{recipe.folds}",
-            f"without fold {fold} of {recipe.folds}: ",
+            without_fold(clips, fold_of, fold),
+            f"text.without-fold-{fold + 1}-of-{recipe.folds}",
+            f"without fold {fold + 1} of {recipe.folds}: ",
         )
-        for fold, seen in enumerate(seen_by, start=1)
+        for fold in range(recipe.folds)
     ]
-    if whole is not None:
-        folds = [_fold(encoder, whole, seen) for encoder, seen in zip(encoders, seen_by, strict=True)]
-        return OutOfFoldText(whole=whole, folds=folds, fold_of=fold_of)
-    first, *others = encoders
-    folds = [Fold(encoder=first, alignment=None)]
-    for encoder, seen in zip(others, seen_by[1:], strict=True):
-        folds.append(_fold(encoder, first, without_fold(seen, fold_of, 0)))
-    return OutOfFoldText(folds=folds, fold_of=fold_of)
+    reference, it_saw = (encoders[0], without_fold(clips, fold_of, 0)) if whole is None else (whole, clips)
+    folds = [
+        _fold(encoder, reference, without_fold(it_saw, fold_of, fold))
+        for fold, encoder in enumerate(encoders)
+    ]
+    return OutOfFoldText(whole=whole, folds=folds, fold_of=fold_of)
 
 
 def _fold(encoder: RobertaText, reference: RobertaText, clips: Sequence[Clip]) -> Fold:
     """Find the way to the axes of the reference, by clips that both were tuned on."""
+    if encoder is reference:
+        return Fold(encoder=encoder, alignment=None)
     both = hashlib.sha256((encoder.fingerprint + reference.fingerprint).encode()).hexdigest()
     path = encoder.weights.path / f"alignment-{both[:12]}.safetensors"
     if not path.is_file():

@@ -5,7 +5,8 @@ fold, each training row is read by a network that was trained without its dialog
 share what that takes:
 
 - which fold a dialogue is in: folds are stretches of the corpus' order with about as many utterances each;
-- how vectors x of the network without a fold come into the axes of the network trained on all,
+- how vectors x of the network without a fold come into the axes of the network trained on all (or of
+  another fold's, where there is none trained on all),
 
       x' = (x - m_k) Q + m        Q orthogonal: nearest for rows that both were trained on
 

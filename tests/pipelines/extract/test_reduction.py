@@ -20,9 +20,7 @@ def asked(*overrides: str) -> RecipeReduction | None:
 def test_a_reduction_that_is_not_asked_for_is_none() -> None:
     assert asked() is None
     assert asked("method=none", "folds=0") is None
-    assert (
-        asked("method=none", "folds=3") is None
-    )  # -o reduction.audio.method=none, said to a recipe with folds
+    assert asked("method=none", "folds=3") is None  # -o ...method=none, said to a recipe with folds
 
 
 def test_folds_of_a_method_that_learns_from_no_labels_are_refused() -> None:
