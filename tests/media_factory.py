@@ -6,8 +6,9 @@ black corner by which turns can be told; sounds are pure tones. So each test can
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
+from av.filter import Graph
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -31,6 +34,8 @@ class Picture:
         frames: how many.
         times_ms: when each is shown, for a variable frame rate; at `rate` where None.
         rgb: the pictures themselves, in place of the numbered ones.
+        pixel_aspect: width of a pixel over its height, for the encoder; an MP4's header repeats it.
+        fields: "tff" or "bff": interlaced, top or bottom field first; "prog": not.
     """
 
     frames: int = 25
@@ -42,6 +47,8 @@ class Picture:
     options: dict[str, str] = field(default_factory=dict)
     times_ms: Sequence[int] | None = None
     rgb: Sequence[NDArray[np.uint8]] | None = None
+    pixel_aspect: Fraction | None = None
+    fields: str = "prog"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +115,8 @@ def _add_video(container: OutputContainer, picture: Picture) -> VideoStream:
     stream.width, stream.height, stream.pix_fmt = picture.width, picture.height, picture.pixel_format
     if picture.times_ms is not None:
         stream.codec_context.time_base = MILLISECOND
+    if picture.pixel_aspect is not None:
+        stream.codec_context.sample_aspect_ratio = picture.pixel_aspect
     return stream
 
 
@@ -116,8 +125,27 @@ def _encode_pictures(container: OutputContainer, stream: VideoStream, picture: P
         frame = VideoFrame.from_ndarray(pixels, format="rgb24")
         if picture.times_ms is not None:
             frame.pts, frame.time_base = picture.times_ms[index], MILLISECOND
+        if picture.fields != "prog":
+            frame = _interlaced(frame, picture)
         container.mux(stream.encode(frame))
     container.mux(stream.encode(None))
+
+
+def _interlaced(frame: VideoFrame, picture: Picture) -> VideoFrame:
+    """The frame, saying that it holds two fields. Rows of chroma are the fields', too."""
+    graph = Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, picture.rate)
+    )
+    scaled = graph.add("scale", "interl=1")
+    layout = graph.add("format", picture.pixel_format)
+    said = graph.add("setfield", picture.fields)
+    graph.link_nodes(source, scaled, layout, said, graph.add("buffersink")).configure()
+    graph.push(frame)
+    woven = graph.pull()
+    assert isinstance(woven, VideoFrame)
+    woven.pts = None
+    return woven
 
 
 def _add_audio(container: OutputContainer, sound: Sound) -> AudioStream:
@@ -191,14 +219,90 @@ def frames(path: Path, count: int) -> Path:
 
 def rotated(path: Path, *, degrees: int, picture: Picture | None = None) -> Path:
     """A clip whose header asks players to turn it clockwise, as telephones record."""
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    return turned(path, (cosine, sine, -sine, cosine), picture=picture)
+
+
+def turned(path: Path, matrix: tuple[float, float, float, float], *, picture: Picture | None = None) -> Path:
+    """An MP4 whose header asks for x' = a x + c y, y' = b x + d y; `matrix` is a, b, c, d."""
     write(path, picture=picture or Picture())
-    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
-    matrix = np.array([cosine, sine, 0, -sine, cosine, 0, 0, 0, 1 << 14], dtype=np.float64) * (1 << 16)
+    a, b, c, d = matrix
+    numbers = np.rint(np.array([a, b, 0, c, d, 0, 0, 0, 1 << 14]) * (1 << 16))
     content = bytearray(path.read_bytes())
     place = content.index(b"tkhd") + 4 + 40  # version 0: the matrix follows 40 bytes of other fields
-    content[place : place + 36] = matrix.astype(">i4").tobytes()
+    content[place : place + 36] = numbers.astype(">i4").tobytes()
     path.write_bytes(bytes(content))
     return path
+
+
+def filtered(path: Path, source: Path, bitstream_filter: str) -> Path:
+    """The same packets, what a codec says in them changed; the new container says what the old one did."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream)
+        change = BitStreamFilterContext(bitstream_filter, stream, copy)
+        for packet in [*old.demux(stream), None]:
+            for changed in change.filter(packet if packet is None or packet.size else None):
+                changed.stream = copy
+                new.mux(changed)
+            if packet is None or not packet.size:
+                break
+    return path
+
+
+def matroska(path: Path, *, picture: Picture, **says: int) -> Path:
+    """A Matroska clip whose header says this of its picture, in place of the words about its colours."""
+    codes = {
+        "DisplayWidth": "54b0",
+        "DisplayHeight": "54ba",
+        "PixelCropTop": "54bb",
+        "PixelCropBottom": "54aa",
+        "PixelCropLeft": "54cc",
+        "PixelCropRight": "54dd",
+    }
+    colour = {"color_primaries": "bt709", "color_trc": "bt709", "color_range": "tv"}
+    coloured = replace(picture, options=picture.options | colour)
+    content = write(path, picture=coloured).read_bytes()
+    begin = content.index(bytes.fromhex("54b28104"))  # DisplayUnit: unknown
+    assert content[begin + 4 : begin + 6] == bytes.fromhex("55b0"), "no Colour"
+    end = begin + 7 + content[begin + 6] - 0x80
+    elements = b"".join(
+        bytes.fromhex(codes[name]) + b"\x82" + value.to_bytes(2) for name, value in says.items()
+    )
+    spare = end - begin - len(elements)
+    assert spare >= 2, f"{len(elements)} bytes for {end - begin}"
+    elements += b"\xec" + bytes([0x80 + spare - 2]) + bytes(spare - 2)  # Void
+    path.write_bytes(content[:begin] + elements + content[end:])
+    return path
+
+
+def disc(width: int, height: int, aspect: Fraction, *, x: float, y: float) -> NDArray[np.uint8]:
+    """A black picture with a white disc that is round where pixels have this aspect.
+
+    Args:
+        x, y: its middle, as shares of width and height.
+    """
+    across, down = max(1.0, float(aspect)), max(1.0, float(1 / aspect))
+    radius = min(width * across, height * down) / 5
+    column = (np.arange(width) + 0.5 - x * width) * across
+    row = (np.arange(height) + 0.5 - y * height) * down
+    inside = (np.hypot(column, row[:, np.newaxis]) < radius).astype(np.uint8)
+    return np.repeat(255 * inside[:, :, np.newaxis], 3, axis=2)
+
+
+def bar(width: int, height: int, left: int) -> NDArray[np.uint8]:
+    """A black picture with a yellow bar from top to bottom, a quarter of its width."""
+    pixels = np.zeros((height, width, 3), dtype=np.uint8)
+    pixels[:, left : left + width // 4, :2] = 220
+    return pixels
+
+
+def woven(earlier: NDArray[np.uint8], later: NDArray[np.uint8], fields: str) -> NDArray[np.uint8]:
+    """A frame of two fields; `fields` is "tff" or "bff"."""
+    pixels = later.copy()
+    first = 0 if fields == "tff" else 1
+    pixels[first::2] = earlier[first::2]
+    return pixels
 
 
 def variable_rate(path: Path, times_ms: Sequence[int]) -> Path:

@@ -5,7 +5,7 @@ Paper: appendix A.1 (N_s = frames / 10, at least one). Frames 0, 10, 20, ... of 
 Two passes over the packets. The first only lists them, without decoding, and so knows how many frames there
 are and which are wanted. The second decodes; a frame that is neither wanted nor a reference of another is
 skipped by the decoder, which changes no other picture and saves a third to a half of the time on common H.264
-files. Only wanted frames are converted to RGB.
+files. Only wanted frames are converted to RGB, as a player shows them (display.py).
 
 What is wrong with a file, and when it is said:
 
@@ -23,17 +23,20 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideData
-from av.video.frame import VideoFrame
+from av.codec.context import Flags
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from extraction.extractor import Half, MediaSpan
 from extraction.media.container import Interval, Track, decoding_time, opened
+from extraction.media.display import Decoded, container_aspect, displayed
 from extraction.media.faults import WHOLE_ENOUGH, MediaError
 from summer.corpus import Status
 
@@ -52,7 +55,7 @@ class Frame:
     Args:
         index: position among the frames of the span.
         seconds: when it is shown, counted from the start of the span (of the file, where there is no span).
-        rgb: (height, width, 3), upright, cut to the span's half.
+        rgb: (height, width, 3), as displayed: square pixels, no combs, upright; then cut to the span's half.
         luma_after: (height, width) grey picture 0.03 s later or more, within the span; None if there is none,
             or if it was not asked for.
     """
@@ -188,31 +191,40 @@ def _follower(track: Track[VideoStream], shown: list[int], keyframe: int) -> int
     return shown[later] if later < len(shown) else None
 
 
-def _decode(track: Track[VideoStream], interval: Interval, wanted: _Wanted) -> Iterator[VideoFrame]:
+def _decode(track: Track[VideoStream], interval: Interval, wanted: _Wanted) -> Iterator[Decoded]:
     """Frames as they are shown; of those that nobody needs some are left out."""
     if wanted.slots is None:
         yield from _decode_packets(track, interval, wanted.needed)
         return
     longer = interval._replace(end=interval.end + REORDER_SECONDS)
-    for frame, time in zip(_decode_packets(track, longer, None), wanted.slots, strict=False):
-        frame.pts = time
-        yield frame
+    for decoded, time in zip(_decode_packets(track, longer, None), wanted.slots, strict=False):
+        decoded.frame.pts = time
+        yield decoded
 
 
 def _decode_packets(
     track: Track[VideoStream], interval: Interval, needed: frozenset[int] | None
-) -> Iterator[VideoFrame]:
+) -> Iterator[Decoded]:
     context = track.stream.codec_context
+    context.flags |= Flags.unaligned  # else FFmpeg may leave what is to be cut at the left
+    declared = container_aspect(track.stream)
     for packet in track.packets(interval):
         is_needed = needed is None or packet.pts is None or packet.pts in needed
         if not is_needed and context.codec.intra_only:
             continue
         context.skip_frame = "DEFAULT" if is_needed else "NONREF"
         try:
-            yield from context.decode(packet)
+            yield from _decoded(context, packet, declared)
         except av.error.FFmpegError:  # damaged: the next packets may still decode
             continue
-    yield from context.decode(None)
+    yield from _decoded(context, None, declared)
+
+
+def _decoded(
+    context: VideoCodecContext, packet: Packet[VideoStream] | None, declared: Fraction | None
+) -> list[Decoded]:
+    frames = context.decode(packet)
+    return [Decoded(frame, declared, context.sample_aspect_ratio, context.name) for frame in frames]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -221,29 +233,30 @@ class _Picture:
 
     index: int
     timestamp: int
-    frame: VideoFrame
+    decoded: Decoded
     follower: int | None
-    after: VideoFrame | None = None
+    after: Decoded | None = None
 
 
-def _pictures(frames: Iterator[VideoFrame], wanted: _Wanted) -> Iterator[_Picture]:
+def _pictures(frames: Iterator[Decoded], wanted: _Wanted) -> Iterator[_Picture]:
     """Pick the keyframes out of decoded frames. For one that is lost, the next that decodes stands in."""
     times = [wanted.shown[keyframe] for keyframe in wanted.keyframes]
     waiting: deque[_Picture] = deque()
     done = 0
-    for frame in frames:
-        if frame.pts is None:
+    for decoded in frames:
+        shown_at = decoded.frame.pts
+        if shown_at is None:
             continue
         for picture in waiting:
-            if picture.after is None and picture.follower is not None and picture.follower <= frame.pts:
-                picture.after = frame
+            if picture.after is None and picture.follower is not None and picture.follower <= shown_at:
+                picture.after = decoded
         while waiting and (waiting[0].follower is None or waiting[0].after is not None):
             yield waiting.popleft()
-        if done < len(times) and times[done] <= frame.pts <= wanted.shown[-1]:
-            done = bisect_right(times, frame.pts)
-            index = bisect_right(wanted.shown, frame.pts) - 1
+        if done < len(times) and times[done] <= shown_at <= wanted.shown[-1]:
+            done = bisect_right(times, shown_at)
+            index = bisect_right(wanted.shown, shown_at) - 1
             follower = wanted.followers[done - 1]
-            waiting.append(_Picture(index=index, timestamp=frame.pts, frame=frame, follower=follower))
+            waiting.append(_Picture(index=index, timestamp=shown_at, decoded=decoded, follower=follower))
         if done == len(times) and not waiting:
             return
     yield from waiting
@@ -261,28 +274,13 @@ def _check_decoded(name: str, wanted: _Wanted, *, count: int, reached: int) -> N
 
 
 def _frame(picture: _Picture, seconds: float, half: Half | None) -> Frame:
-    rgb = _upright(picture.frame, "rgb24", half)
-    luma_after = None if picture.after is None else _upright(picture.after, "gray", half)
+    rgb = _half(displayed(picture.decoded, "rgb24"), half)
+    luma_after = None if picture.after is None else _half(displayed(picture.after, "gray"), half)
     return Frame(index=picture.index, seconds=seconds, rgb=rgb, luma_after=luma_after)
 
 
-def _upright(frame: VideoFrame, pixel_format: str, half: Half | None) -> NDArray[np.uint8]:
-    picture = frame.reformat(format=pixel_format, interpolation="BILINEAR", threads=1).to_ndarray()
-    pixels: NDArray[np.uint8] = picture.astype(np.uint8, copy=False)
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if isinstance(matrix, SideData):
-        pixels = _turned(pixels, np.frombuffer(bytes(matrix), dtype=np.int32))
+def _half(pixels: NDArray[np.uint8], half: Half | None) -> NDArray[np.uint8]:
     middle = pixels.shape[1] // 2
     if half is not None:
         pixels = pixels[:, :middle] if half is Half.LEFT else pixels[:, middle:]
     return np.ascontiguousarray(pixels, dtype=np.uint8)
-
-
-def _turned(pixels: NDArray[np.uint8], matrix: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Apply a display matrix, of quarter turns and mirrors: x' = a x + c y, y' = b x + d y."""
-    a, b, c, d = (int(matrix[place]) for place in (0, 1, 3, 4))
-    if abs(b) > abs(a):
-        pixels, a, d = pixels.swapaxes(0, 1), c, b
-    if a < 0:
-        pixels = pixels[:, ::-1]
-    return pixels[::-1] if d < 0 else pixels

@@ -31,7 +31,7 @@ from extraction.weights import Weights
 from summer.corpus import Modality, Status
 
 OptionT = TypeVar("OptionT", bound=str)
-METHOD = "1"  # counts up with every change of this package that changes vectors
+METHOD = "2"  # counts up with every change, also of how media are read, that changes vectors
 KEYFRAMES_AT_ONCE = 16
 LOUDNESS_RATE = 16_000  # Hz
 

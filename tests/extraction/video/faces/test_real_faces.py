@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,7 @@ from extraction.video.faces.alignment import aligned_crop, crop_matrix
 from extraction.video.faces.tracks import overlap
 from extraction.video.network.backbones import load_backbone, load_detector
 from extraction.weights import Weights, WeightsUnavailable, vggface2
+from tests import media_factory
 from tests.extraction.video.conftest import clip, portrait, turned
 from tests.places import DEMO
 
@@ -73,6 +76,32 @@ def test_the_face_is_found_where_the_usual_loop_finds_it(shared: Path) -> None:
                     found += any(overlap(np.float32(boxes[0].tolist()), own.box) > 0.5 for own in ours)
     assert faces > 60
     assert found >= 0.98 * faces
+
+
+@pytest.mark.real
+def test_a_face_in_oblong_pixels_is_found_in_its_own_proportions(shared: Path, tmp_path: Path) -> None:
+    """The same pictures squeezed to 9/16 of their height; unheeded, that is a face 1.78 times too wide."""
+    span = MediaSpan(path=shared / "media" / "pyfeat_single_face.mp4")
+    pictures = [frame.rgb[:352] for frames in read_keyframes(span, most=99) for frame in frames]
+    squeezed = [cv2.resize(rgb, (640, 198), interpolation=cv2.INTER_AREA) for rgb in pictures]
+    clip_of_them = media_factory.Picture(
+        frames=len(pictures),
+        width=640,
+        height=198,
+        rgb=[np.asarray(rgb, dtype=np.uint8) for rgb in squeezed],
+        pixel_aspect=Fraction(9, 16),
+    )
+    path = media_factory.write(tmp_path / "a.mp4", picture=clip_of_them)
+    read = [
+        frame.rgb for frames in read_keyframes(MediaSpan(path=path), every=1, most=99) for frame in frames
+    ]
+    assert {rgb.shape for rgb in read} == {(352, 640, 3)}
+    detect = load_detector("cpu")
+    expected, found = detect(pictures), detect(read)
+    assert [len(faces) for faces in found] == [len(faces) for faces in expected]
+    assert sum(map(len, found)) >= 8
+    for theirs, ours in zip(expected, found, strict=True):
+        assert all(overlap(one.box, other.box) > 0.8 for one, other in zip(theirs, ours, strict=True))
 
 
 @pytest.mark.real
