@@ -139,7 +139,7 @@ def _picture_findings(picture: PictureTrack | None, expected: ExpectedMedia) -> 
     if odd_size or odd_rate:
         sizes = " or ".join(f"{width}x{height}" for width, height in expected.pictures)
         rates = " or ".join(f"{rate:g}" for rate in expected.frame_rates_hertz)
-        found = f"{picture.width}x{picture.height} at {picture.rate_hertz:.3f} frames a second"
+        found = f"{picture.size} at {picture.rate_hertz:.3f} frames a second"
         yield _Finding(
             kind="picture",
             what=f"{found}, where {sizes} at {rates} is usual",

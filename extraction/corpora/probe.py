@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -15,6 +16,8 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
+
+from extraction.media.display import pixel_aspect, square_size
 
 WHOLE_ENOUGH = 0.9  # share of the declared length that must be there; padding by encoders costs far less
 USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}  # raw sound names no layout
@@ -27,14 +30,28 @@ class PictureTrack:
     """The first moving picture.
 
     Args:
+        width, height: in pixels, as stored.
         frames: counted, not declared.
         rate_hertz: on average; 0 where the file does not say.
+        pixel_aspect: width of a pixel over its height.
     """
 
     width: int
     height: int
     frames: int
     rate_hertz: float
+    pixel_aspect: Fraction = Fraction(1)
+
+    @property
+    def size(self) -> str:
+        """Width and height in words, also of the picture in square pixels where it differs.
+
+        Turns are not told: FFmpeg shows them on decoded frames.
+        """
+        stored = (self.width, self.height)
+        shown = square_size(*stored, self.pixel_aspect)
+        words = "{}x{}".format(*stored)
+        return words if shown == stored else "{}, shown as {}x{}".format(words, *shown)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +157,10 @@ def _fault(
 
 def _picture(track: VideoStream, frames: int) -> PictureTrack:
     rate = float(track.average_rate or 0)
-    return PictureTrack(width=track.width, height=track.height, frames=frames, rate_hertz=rate)
+    aspect = pixel_aspect(track.sample_aspect_ratio, track.codec_context.sample_aspect_ratio)
+    return PictureTrack(
+        width=track.width, height=track.height, frames=frames, rate_hertz=rate, pixel_aspect=aspect
+    )
 
 
 def _sound(track: AudioStream) -> SoundTrack:

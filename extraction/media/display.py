@@ -10,7 +10,8 @@ Each step is about the picture that the one before it leaves:
    neighbours may be skipped, and the picture is that of the frame's own time. Against the true
    picture, in four clips of faces, at rest or moving 8 pixels a field: 39 to 46 dB. Woven fields that move
    have 18 to 27; the field scaled to full height, half a row off, 36 to 39; FFmpeg's estdif 39 to 44, at ten
-   times the cost; bwdif and yadif 37 to 45 where things move, and they need both neighbours.
+   times the cost; bwdif and yadif 37 to 45 where things move, and they need both neighbours. Of 64 faces that
+   move 8 or 16 pixels a field 55 are found so, 38 in woven fields.
    Left as it is: a frame that does not say so; one with an odd number of rows; HEVC and VVC, which say so of
    pictures that are one field each.
 3. Pixels become square: the shorter direction is enlarged, so that no detail is lost. Who says how long a
@@ -23,12 +24,13 @@ Each step is about the picture that the one before it leaves:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
 from av.filter import Graph
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideData, Type
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -100,8 +102,9 @@ def displayed(decoded: Decoded, pixel_format: str) -> NDArray[np.uint8]:
         pixels = _with_rows_between(_pixels(field, pixel_format, width, field.height), first_row, height)
     else:
         pixels = _pixels(frame, pixel_format, width, height)
-    for entry in frame.side_data:
-        if entry.type is Type.DISPLAYMATRIX:
+    entries: Iterator[object] = iter(frame.side_data)  # av's stub takes them for their names
+    for entry in entries:
+        if isinstance(entry, SideData) and entry.type is Type.DISPLAYMATRIX:
             return _turned(pixels, np.frombuffer(bytes(entry), dtype=np.int32))
     return pixels
 

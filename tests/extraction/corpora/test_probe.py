@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 
@@ -32,6 +33,23 @@ def test_a_good_file_is_described(tmp_path: Path) -> None:
     assert found.sound == SoundTrack(rate_hertz=48000, layout="5.1")
     assert found.seconds == pytest.approx(1.5, abs=0.03)
     assert found.declared_seconds == pytest.approx(1.5, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"),
+    [
+        (None, "64x48"),
+        (Fraction(1), "64x48"),
+        (Fraction(9, 16), "64x48, shown as 64x85"),
+        (Fraction(4, 3), "64x48, shown as 85x48"),
+        (Fraction(40), "64x48"),
+    ],
+)
+def test_the_size_is_told_as_stored_and_as_shown(tmp_path: Path, aspect: Fraction | None, size: str) -> None:
+    path = media_factory.write(tmp_path / "a.mp4", picture=media_factory.Picture(pixel_aspect=aspect))
+    found = probe(path).picture
+    assert found is not None
+    assert (found.width, found.height, found.size) == (64, 48, size)
 
 
 def test_sound_without_picture_and_picture_without_sound_are_described(tmp_path: Path) -> None:
