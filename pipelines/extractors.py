@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING
 from extraction import weights
 from extraction.corpora import Corpus
 from extraction.extractor import Extractor
-from pipelines.recipe import Recipe
+from extraction.weights import Weights, WeightsUnavailable
+from pipelines.recipe import Recipe, VideoRecipe
 from summer.corpus import Modality
 
 if TYPE_CHECKING:
     from extraction.text.training import TuningProgress
+
+LOGGER = logging.getLogger("extraction")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +66,26 @@ def _video(setting: Setting) -> Extractor:
         backbone=recipe.backbone,
         weights=find(given),
         face_choice=recipe.face_choice,
+        speaking=_speaking(recipe) if recipe.face_choice == "talking" else None,
         keyframe_every=recipe.keyframe_every,
         most_keyframes=recipe.most_keyframes,
         device=setting.device,
         batch_size=setting.batch_size,
         keep_crops=setting.folder / "crops" if setting.keep_crops else None,
     )
+
+
+def _speaking(recipe: VideoRecipe) -> Weights | None:
+    """LR-ASD's weights; without them, and without its asking for certain ones, a recipe does with motion."""
+    if recipe.speaking == "motion":
+        return None
+    try:
+        return weights.active_speaker(Path(recipe.speaking) if recipe.speaking else None)
+    except WeightsUnavailable as reason:
+        if recipe.speaking:
+            raise
+        LOGGER.warning("%s. Who talks is judged by the motion of mouths and the loudness instead", reason)
+        return None
 
 
 BUILDERS: Mapping[Modality, Callable[[Setting], Extractor]] = {

@@ -70,11 +70,18 @@ class TextRecipe:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class VideoRecipe:
-    """LFNet3D: keyframes, whose face, which network."""
+    """LFNet3D: keyframes, whose face, which network.
+
+    Args:
+        weights: of the backbone, a path; "": the published ones.
+        speaking: who judges who talks: "" LR-ASD where its weights are to be had, else motion and loudness; a
+            path to its weights, which must then be there; "motion": motion and loudness.
+    """
 
     backbone: Literal["inception_resnet_v1", "r3d_18"] = "inception_resnet_v1"
     weights: str = ""
     face_choice: Literal["talking", "largest", "central"] = "talking"
+    speaking: str = ""
     keyframe_every: int = Field(default=10, ge=1)
     most_keyframes: int = Field(default=256, ge=1)
 

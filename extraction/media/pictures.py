@@ -103,6 +103,35 @@ def read_keyframes(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GreyFrame:
+    """A picture without colours; `index` and `seconds` as a `Frame` has them.
+
+    Args:
+        luma: (height, width) brightness, as large and as upright as the keyframes of the same span.
+    """
+
+    index: int
+    seconds: float
+    luma: UInt8[np.ndarray, "height width"]
+
+
+def read_grey_frames(span: MediaSpan) -> Iterator[GreyFrame]:
+    """Decode every picture of a span, one at a time, for what moves between keyframes.
+
+    Raises:
+        MediaError: as `read_keyframes`.
+    """
+    interval = Interval.of(span)
+    with opened(span.path, VideoStream) as track:
+        listing = _list_frames(track, interval)
+        wanted = _choose(track, listing, every=1, most=len(listing.shown), with_motion=False)
+        for picture in _pictures(_decode(track, interval, wanted), wanted):
+            seconds = track.seconds(picture.timestamp) - interval.start
+            luma = _half(displayed(picture.decoded, "gray"), span.half)
+            yield GreyFrame(index=picture.index, seconds=seconds, luma=luma)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Listing:
     """The frames of an interval, before any is decoded.
 

@@ -3,6 +3,8 @@
 Paper: section 3.3 and appendix A.1.
 
     keyframes -> faces -> aligned crops -> tracks -> one track -> 3D-CNN -> (dim,)
+                                             |
+                     all pictures and sound -+- who talks, where two tracks or more could be meant
 
 dim is 1792 for the inflated InceptionResnetV1, 512 for r3d_18. The paper's next steps, DialogueRNN over the
 conversation and a fully connected layer, are `summer.reduction`.
@@ -20,20 +22,22 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from extraction.extractor import Clip, MediaSpan, Outcome, fingerprint_of
-from extraction.media import MediaError, read_pcm
-from extraction.video.faces.choice import FaceChoice, Sound, choose
+from extraction.media import MediaError, read_grey_frames, read_pcm
+from extraction.video.faces.choice import Choice, FaceChoice, Talk, choose
 from extraction.video.faces.crops import keep_crops
 from extraction.video.faces.detection import SMALLEST_SHARES
+from extraction.video.faces.following import follow
 from extraction.video.faces.sightings import Sightings, gather
+from extraction.video.faces.speaking import ActiveSpeaker, Judge, MotionWithSound, Sound
 from extraction.video.faces.tracks import Track, link
 from extraction.video.network.backbones import DIMS, BackboneName, load_backbone, load_detector
+from extraction.video.network.cepstra import SAMPLING_RATE
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
 
 OptionT = TypeVar("OptionT", bound=str)
-METHOD = "2"  # counts up with every change, also of how media are read, that changes vectors
+METHOD = "3"  # counts up with every change, also of how media are read, that changes vectors
 KEYFRAMES_AT_ONCE = 16
-LOUDNESS_RATE = 16_000  # Hz
 
 
 class LFNet3D:
@@ -43,6 +47,7 @@ class LFNet3D:
         backbone: "inception_resnet_v1" or "r3d_18".
         weights: of the backbone.
         face_choice: "talking", "largest" or "central", see choice.py.
+        speaking: weights of LR-ASD, which judges who talks; None: the mouth's motion and the loudness do.
         keyframe_every: one frame in so many is a keyframe.
         most_keyframes: of longer clips this many, evenly spread.
         device: as torch names it: "cpu", "cuda:0".
@@ -60,6 +65,12 @@ class LFNet3D:
         "faces": "int",
         "confidence": "float",
         "tracks": "int",
+        "face_share": "float",
+        "face_x": "float",
+        "face_y": "float",
+        "face_size": "float",
+        "talking_score": "float",
+        "talking_margin": "float",
         "face_choice": "text",
     }
 
@@ -69,6 +80,7 @@ class LFNet3D:
         backbone: str = "inception_resnet_v1",
         weights: Weights,
         face_choice: str = "talking",
+        speaking: Weights | None = None,
         keyframe_every: int = 10,
         most_keyframes: int = 256,
         device: str = "cpu",
@@ -84,12 +96,16 @@ class LFNet3D:
         self.most_keyframes = most_keyframes
         self.device = device
         self.keep_crops = keep_crops
+        self.judge: Judge = (
+            MotionWithSound() if speaking is None else ActiveSpeaker(weights=speaking, device=device)
+        )
         self.dim = DIMS[self.backbone]
         self.settings: Mapping[str, str] = {
             "method": METHOD,
             "backbone": backbone,
             "weights": weights.sha256,
             "face_choice": face_choice,
+            **({"speaking": _judged_by(speaking)} if face_choice == "talking" else {}),
             "keyframe_every": str(keyframe_every),
             "most_keyframes": str(most_keyframes),
             "smallest_face": " then ".join(f"1/{round(1 / share)}" for share in SMALLEST_SHARES),
@@ -137,35 +153,62 @@ class LFNet3D:
         backbone = load_backbone(self.backbone, self.weights, self.device)
         embed = backbone.embed if backbone.recognises_faces else None
         tracks = link(sightings.keyframes, sightings.cuts, embed)
-        track, how = choose(tracks, self.face_choice, lambda: _sound(clip))
+        choice = choose(
+            tracks,
+            len(sightings.keyframes),
+            self.face_choice,
+            lambda meant: self._listen(clip, meant, sightings.cuts),
+        )
+        shown = choice.track.sightings
         if self.keep_crops is not None:
-            keep_crops(self.keep_crops, clip.utterance.id, track.sightings)
+            keep_crops(self.keep_crops, clip.utterance.id, shown)
         return Outcome(
             status=Status.OK,
-            reason=clip.remark,
-            vector=backbone.vector(np.stack([sighting.crop for sighting in track.sightings])),
-            columns={
-                "keyframes": len(sightings.keyframes),
-                "faces": len(track.sightings),
-                "confidence": _confidence(track),
-                "tracks": len(tracks),
-                "face_choice": how,
-            },
+            reason=clip.with_remark(choice.remark),
+            vector=backbone.vector(np.stack([sighting.crop for sighting in shown])),
+            columns={**_told(choice, len(sightings.keyframes)), "tracks": len(tracks)},
         )
 
+    def _listen(self, clip: Clip, tracks: Sequence[Track], cuts: frozenset[int]) -> Talk:
+        """Look at the media a second time, at every picture, and listen."""
+        sound = _sound(clip)
+        if sound is None or clip.video is None:
+            return Talk(scores=(), says=self.judge.says, least=self.judge.least)
+        frames = read_grey_frames(clip.video)
+        scores = self.judge(follow(tracks, cuts, frames), sound, len(tracks))
+        return Talk(scores=scores, says=self.judge.says, least=self.judge.least)
 
-def _confidence(track: Track) -> float:
-    return float(np.mean([sighting.face.confidence for sighting in track.sightings]))
+
+def _told(choice: Choice, keyframes: int) -> dict[str, int | float | str]:
+    """What the row says of the chosen face; places and sizes as shares of the picture, medians."""
+    shown = choice.track.sightings
+    x, y, size = np.median([(s.x, s.y, s.size) for s in shown], axis=0).tolist()
+    return {
+        "keyframes": keyframes,
+        "faces": len(shown),
+        "confidence": choice.track.confidence,
+        "face_share": len(shown) / keyframes,
+        "face_x": x,
+        "face_y": y,
+        "face_size": size,
+        "talking_score": choice.talking_score,
+        "talking_margin": choice.talking_margin,
+        "face_choice": choice.how,
+    }
+
+
+def _judged_by(speaking: Weights | None) -> str:
+    return "motion and loudness" if speaking is None else f"LR-ASD {speaking.sha256}"
 
 
 def _sound(clip: Clip) -> Sound | None:
     if clip.audio is None:
         return None
     try:
-        pcm = read_pcm(clip.audio, sampling_rate=LOUDNESS_RATE)
+        pcm = read_pcm(clip.audio, sampling_rate=SAMPLING_RATE)
     except MediaError:  # the audio row tells; here there is just nothing to hear
         return None
-    return Sound(samples=pcm.samples, sampling_rate=pcm.sampling_rate, start_seconds=pcm.start_seconds)
+    return Sound(samples=pcm.samples, start_seconds=pcm.start_seconds)
 
 
 def _known(name: str, value: str, known: tuple[OptionT, ...]) -> OptionT:

@@ -13,13 +13,22 @@ Nothing is unpickled but tensors (`weights_only`). Progress goes to the logger "
 
 from extraction.weights.cache import Weights, WeightsUnavailable, cache_folder
 from extraction.weights.language import text_model
-from extraction.weights.vision import kinetics_r3d18, load_kinetics_r3d18, load_vggface2, vggface2
+from extraction.weights.vision import (
+    active_speaker,
+    kinetics_r3d18,
+    load_active_speaker,
+    load_kinetics_r3d18,
+    load_vggface2,
+    vggface2,
+)
 
 __all__ = [
     "Weights",
     "WeightsUnavailable",
+    "active_speaker",
     "cache_folder",
     "kinetics_r3d18",
+    "load_active_speaker",
     "load_kinetics_r3d18",
     "load_vggface2",
     "text_model",

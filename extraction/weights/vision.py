@@ -1,14 +1,15 @@
-"""Weights of the two video backbones: InceptionResnetV1 on VGGFace2, and r3d_18 on Kinetics-400.
+"""Weights of the video networks: InceptionResnetV1 on VGGFace2, r3d_18 on Kinetics-400, LR-ASD on TalkSet.
 
-Paper: A.1. VGGFace2 comes from facenet-pytorch's release or, with batch norms folded, out of a wheel
-(facenet.py); both give the same vectors to float precision. r3d_18 comes from pytorch.org; no package
-index has it.
+Paper: A.1; who speaks is not there. VGGFace2 comes from facenet-pytorch's release or, with batch norms
+folded, out of a wheel (facenet.py); both give the same vectors to float precision. r3d_18 comes from
+pytorch.org; no package index has it. LR-ASD (MIT) comes from its own repository.
 """
 
 from __future__ import annotations
 
 import logging
 import pickle
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,6 +61,11 @@ R3D18_FILE = "r3d_18-b3b3357e.pth"
 R3D18_URL = f"https://download.pytorch.org/models/{R3D18_FILE}"
 R3D18_SHA256 = "b3b3357e"  # the first digits, which torchvision puts in the file's name
 R3D18_BYTES = 133_000_000
+LR_ASD_FILE = "finetuning_TalkSet.model"
+LR_ASD_URL = f"https://github.com/Junhua-Liao/LR-ASD/raw/main/weight/{LR_ASD_FILE}"
+LR_ASD_SHA256 = "6b4ef53694e874e96cf630198dc479c78aebb3993bbf166aee3d926dfe7d9342"
+LR_ASD_CACHED = "lr-asd-finetuning_TalkSet.pt"
+LR_ASD_BYTES = 4_000_000
 
 
 def vggface2(given: Path | None = None) -> Weights:
@@ -122,12 +128,8 @@ def kinetics_r3d18(given: Path | None = None) -> Weights:
         return _given(given)
     ours = cache_folder() / R3D18_FILE
     cached = _verified(ours, R3D18_SHA256) or _torch_hub_file(R3D18_FILE, R3D18_SHA256)
-    if cached is not None:
-        return cached
-    ready_cache(R3D18_BYTES)
     try:
-        require_answer(R3D18_URL)
-        return Weights(path=ours, sha256=download(R3D18_URL, ours, sha256=R3D18_SHA256), source="hub")
+        return cached or _downloaded(R3D18_URL, ours, sha256=R3D18_SHA256, size_bytes=R3D18_BYTES)
     except SourceError as problem:
         raise WeightsUnavailable(
             f"no source has the r3d_18 weights. Tried: {ours} and the torch hub cache (not there); "
@@ -146,6 +148,50 @@ def load_kinetics_r3d18(weights: Weights) -> dict[str, Tensor]:
     with torch.device("meta"):
         module = r3d_18(weights=None)
     return _fitted(_read_state(weights.path), module, weights.path)
+
+
+def active_speaker(given: Path | None = None) -> Weights:
+    """Weights of LR-ASD, tuned on TalkSet, as published; read them with `load_active_speaker`.
+
+    Args:
+        given: a file to use instead of all other sources.
+
+    Raises:
+        WeightsUnavailable: the given file is absent, or neither the cache nor the repository has the weights.
+    """
+    if given is not None:
+        return _given(given)
+    ours = cache_folder() / LR_ASD_CACHED
+    try:
+        return _verified(ours, LR_ASD_SHA256) or _downloaded(
+            LR_ASD_URL, ours, sha256=LR_ASD_SHA256, size_bytes=LR_ASD_BYTES
+        )
+    except SourceError as problem:
+        raise WeightsUnavailable(
+            f"no source has the LR-ASD weights. Tried: {ours} (not there); hub: {problem}. "
+            f"Fetch {LR_ASD_URL} on a machine that can, and give its path or put it at {ours}"
+        ) from problem
+
+
+def load_active_speaker(
+    weights: Weights, module: nn.Module, renamed: Callable[[dict[str, Tensor]], dict[str, Tensor]]
+) -> dict[str, Tensor]:
+    """Read the state of a reading of LR-ASD, complete: `strict=True` loads it.
+
+    Args:
+        module: the reading.
+        renamed: brings the published state to the module's names.
+
+    Raises:
+        WeightsUnavailable: the file cannot be read, or its tensors are not those of the module.
+    """
+    return _fitted(renamed(_read_state(weights.path)), module, weights.path)
+
+
+def _downloaded(url: str, place: Path, *, sha256: str, size_bytes: int) -> Weights:
+    ready_cache(size_bytes)
+    require_answer(url)
+    return Weights(path=place, sha256=download(url, place, sha256=sha256), source="hub")
 
 
 def _vggface2_from_hub() -> Path:

@@ -15,8 +15,8 @@ from jaxtyping import UInt8
 from extraction.extractor import MediaSpan
 from extraction.media import Frame, read_keyframes
 from extraction.video.faces.alignment import aligned_crop, crop_matrix
-from extraction.video.faces.choice import mouth_motion
 from extraction.video.faces.detection import Face
+from extraction.video.faces.speaking import mouth_motion
 from extraction.video.faces.tracks import Look, Sighting
 
 Detect = Callable[[Sequence[UInt8[np.ndarray, "_ _ 3"]]], list[list[Face]]]
@@ -70,13 +70,17 @@ def _sighting(keyframe: int, frame: Frame, face: Face) -> Sighting:
     matrix = crop_matrix(face.landmarks)
     crop = aligned_crop(frame.rgb, matrix)
     after = None if frame.luma_after is None else aligned_crop(frame.luma_after, matrix)
-    size = np.array([width, height])
-    off = np.linalg.norm((face.box[:2] + face.box[2:]) / 2 - size / 2) / np.linalg.norm(size / 2)
+    low, high = face.box.reshape(2, 2) / np.array([width, height])
+    middle = (low + high) / 2
+    off = np.linalg.norm((middle - 0.5) * (width, height)) / (0.5 * np.hypot(width, height))
     return Sighting(
         keyframe=keyframe,
         index=frame.index,
         seconds=frame.seconds,
         face=face,
+        x=float(middle[0]),
+        y=float(middle[1]),
+        size=float(high[1] - low[1]),
         area_share=face.area / (width * height),
         nearness=max(0.0, 1.0 - float(off)),
         crop=crop,

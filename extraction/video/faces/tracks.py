@@ -4,9 +4,9 @@ Paper: appendix A.1 aligns "the face" of an utterance and does not say which; a 
 
 Two steps. Between keyframes of one shot a face belongs to the one that its box overlaps most. That ends
 where the camera cuts, where someone turns away, where two boxes are far apart; the pieces are then joined by
-the face recogniser's embedding of one crop each, nearest first, if closer than `SAME_PERSON`, unless both are
-in one picture. A clip with a single piece, most of them, costs no embedding; a crowd at most one in two
-keyframes.
+the face recogniser's embedding of one crop each, nearest first, if each of the one is closer than
+`SAME_PERSON` to each of the other (complete linkage), unless both are in one picture. A clip with a single
+piece, most of them, costs no embedding; a crowd at most one in two keyframes.
 
 A cut is a change of colours as well as of layout: a camera that follows somebody changes only the layout.
 """
@@ -41,6 +41,8 @@ class Sighting:
         index: position of that keyframe among the clip's frames.
         seconds: when, from the start of the span.
         face: where.
+        x, y: the middle of its box, as shares of the picture's width and height.
+        size: height of its box, as a share of the picture's.
         area_share: of the picture, 0 to 1.
         nearness: 1 in the picture's centre, 0 in a corner.
         crop: aligned, RGB.
@@ -51,6 +53,9 @@ class Sighting:
     index: int
     seconds: float
     face: Face
+    x: float
+    y: float
+    size: float
     area_share: float
     nearness: float
     crop: UInt8[np.ndarray, "160 160 3"]
@@ -72,6 +77,11 @@ class Track:
     def presence(self) -> float:
         """Area of the face, as a share of the picture, summed over keyframes."""
         return sum(sighting.area_share for sighting in self.sightings)
+
+    @property
+    def confidence(self) -> float:
+        """The detector's probability, mean over sightings."""
+        return float(np.mean([sighting.face.confidence for sighting in self.sightings]))
 
     @property
     def best(self) -> Sighting:
@@ -161,7 +171,10 @@ def overlap(one: Float32[np.ndarray, 4], other: Float32[np.ndarray, 4]) -> float
 
 
 def join(pieces: Sequence[Track], embed: Embed, *, most: int) -> list[Track]:
-    """Join the pieces that show one person, the most alike first; only the `most` present are compared."""
+    """Join the pieces that show one person, the most alike first; only the `most` present are compared.
+
+    Linkage is complete: a face that lies between two people must not make them one.
+    """
     ranked = sorted(pieces, key=lambda piece: (-piece.presence, piece.sightings[0].keyframe))
     embedded, rest = ranked[:most], ranked[most:]
     vectors = embed(np.stack([piece.best.crop for piece in embedded]))
@@ -172,7 +185,9 @@ def join(pieces: Sequence[Track], embed: Embed, *, most: int) -> list[Track]:
         first, second = owner[one], owner[other]
         if distance[one, other] >= SAME_PERSON:
             break
-        if first != second and not _meet(embedded, groups[first], groups[second]):
+        if first == second or distance[np.ix_(groups[first], groups[second])].max() >= SAME_PERSON:
+            continue
+        if not _meet(embedded, groups[first], groups[second]):
             for k in groups.pop(second):
                 groups[first].append(k)
                 owner[k] = first

@@ -75,7 +75,7 @@ def kept_boxes(folder: Path) -> list[Any]:
 @pytest.mark.parametrize(
     ("rule", "audio", "says"),
     [
-        ("talking", TWO_FACES, "talking: 2 of 2 tracks"),
+        ("talking", TWO_FACES, "talking, by motion and loudness: 2 of 2 tracks"),
         ("talking", None, "largest, no sound: 1 of 2 tracks"),
         ("largest", TWO_FACES, "largest: 1 of 2 tracks"),
         ("central", TWO_FACES, "central: "),
