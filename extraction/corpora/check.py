@@ -13,6 +13,7 @@ from pathlib import Path
 
 from extraction.corpora.corpus import Corpus, Problem
 from extraction.corpora.layout import relative
+from extraction.corpora.lengths import annotated_seconds, is_whole, lasting_seconds, mis_cut
 from extraction.corpora.probe import PictureTrack, Probe, probe
 from extraction.corpora.quirks import ExpectedMedia
 from extraction.extractor import Clip, MediaSpan
@@ -169,28 +170,17 @@ def _sound_findings(probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding
 
 
 def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding]:
-    utterance, span = use.clip.utterance, use.span
-    annotated = None
-    if utterance.end_seconds is not None:
-        annotated = utterance.end_seconds - (utterance.start_seconds or 0.0)
-    if span.end_seconds is not None and span.end_seconds > probed.seconds + expected.tolerance_seconds:
-        yield _Finding(
-            kind="mis-cut",
-            what=f"its span ends at {span.end_seconds:.2f} s, the file at {probed.seconds:.2f} s",
-            remedy="correct the times, or fetch the file again",
-            clip=use.clip,
-        )
-        return
-    is_whole = span.start_seconds is None and span.end_seconds is None
-    lasting = _lasting(span, probed)
-    agrees = annotated is not None and abs(lasting - annotated) <= expected.tolerance_seconds
-    if is_whole and annotated is not None and not agrees:
-        yield _Finding(
-            kind="mis-cut",
-            what=f"it lasts {lasting:.2f} s, its annotation {annotated:.2f} s",
-            remedy="look at it: the cut is wrong, or the annotation; list it as known once you know",
-            clip=use.clip,
-        )
+    found = mis_cut(
+        use.clip.utterance,
+        use.span,
+        file_seconds=probed.seconds,
+        tolerance_seconds=expected.tolerance_seconds,
+    )
+    if found is not None:
+        yield _Finding(kind="mis-cut", what=found.what, remedy=found.remedy, clip=use.clip)
+        if not is_whole(use.span):
+            return  # it has no length of its own
+    lasting = lasting_seconds(use.span, probed.seconds)
     if lasting > expected.giant_seconds:
         yield _Finding(
             kind="giant",
@@ -200,8 +190,9 @@ def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Itera
         )
     if not use.picture or probed.picture is None:
         return
-    frames = probed.picture.frames if is_whole else round(lasting * probed.picture.rate_hertz)
+    frames = probed.picture.frames if is_whole(use.span) else round(lasting * probed.picture.rate_hertz)
     if frames < expected.tiny_frames:
+        agrees = annotated_seconds(use.clip.utterance) is not None and found is None
         yield _Finding(
             kind="tiny",
             what=f"{frames} frames in {lasting:.3f} s",
@@ -209,8 +200,3 @@ def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Itera
             clip=use.clip,
             annotated_so=agrees and expected.tiny_is_known,
         )
-
-
-def _lasting(span: MediaSpan, probed: Probe) -> float:
-    end = probed.seconds if span.end_seconds is None else min(span.end_seconds, probed.seconds)
-    return max(0.0, end - (span.start_seconds or 0.0))

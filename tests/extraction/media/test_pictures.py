@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from extraction.extractor import Half, MediaSpan
-from extraction.media import Frame, MediaError, read_keyframes
+from extraction.media import Frame, MediaError, read_keyframes, read_pcm
 from summer.corpus import Status
 from tests import media_factory
 from tests.media_factory import Picture, Sound, frame_number
@@ -302,3 +302,12 @@ def test_real_clips_give_the_pictures_that_decoding_every_frame_gives(shared: Pa
     assert [frame.index for frame in frames] == list(range(0, len(expected), 10))
     for frame in frames:
         np.testing.assert_array_equal(frame.rgb, expected[frame.index])
+
+
+@pytest.mark.parametrize("length_of_all", [False, True])
+def test_a_track_of_chapters_cuts_nothing_off(tmp_path: Path, length_of_all: bool) -> None:
+    path = media_factory.chaptered(
+        tmp_path / "a.mp4", picture=Picture(), sound=Sound(), length_of_all=length_of_all
+    )
+    assert [number(frame) for frame in keyframes(path)] == [0, 10, 20]
+    assert read_pcm(MediaSpan(path=path)).duration_seconds == pytest.approx(1.0, abs=0.05)
