@@ -32,7 +32,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from extraction.extractor import Half, MediaSpan
+from extraction.extractor import MediaSpan, Region
 from extraction.media.container import Interval, Track, decoding_time, opened
 from extraction.media.faults import WHOLE_ENOUGH, MediaError
 from summer.corpus import Status
@@ -52,7 +52,7 @@ class Frame:
     Args:
         index: position among the frames of the span.
         seconds: when it is shown, counted from the start of the span (of the file, where there is no span).
-        rgb: (height, width, 3), upright, cut to the span's half.
+        rgb: (height, width, 3), upright, cut to the span's region.
         luma_after: (height, width) grey picture 0.03 s later or more, within the span; None if there is none,
             or if it was not asked for.
     """
@@ -89,7 +89,7 @@ def read_keyframes(
         size, count, reached = 0, 0, -1
         for picture in _pictures(_decode(track, interval, wanted), wanted):
             count, reached = count + 1, picture.index
-            full.append(_frame(picture, track.seconds(picture.timestamp) - interval.start, span.half))
+            full.append(_frame(picture, track.seconds(picture.timestamp) - interval.start, span.region))
             size += full[-1].rgb.nbytes
             if len(full) == chunk or size >= MOST_CHUNK_BYTES:
                 yield full
@@ -260,21 +260,20 @@ def _check_decoded(name: str, wanted: _Wanted, *, count: int, reached: int) -> N
         )
 
 
-def _frame(picture: _Picture, seconds: float, half: Half | None) -> Frame:
-    rgb = _upright(picture.frame, "rgb24", half)
-    luma_after = None if picture.after is None else _upright(picture.after, "gray", half)
+def _frame(picture: _Picture, seconds: float, region: Region | None) -> Frame:
+    rgb = _upright(picture.frame, "rgb24", region)
+    luma_after = None if picture.after is None else _upright(picture.after, "gray", region)
     return Frame(index=picture.index, seconds=seconds, rgb=rgb, luma_after=luma_after)
 
 
-def _upright(frame: VideoFrame, pixel_format: str, half: Half | None) -> NDArray[np.uint8]:
+def _upright(frame: VideoFrame, pixel_format: str, region: Region | None) -> NDArray[np.uint8]:
     picture = frame.reformat(format=pixel_format, interpolation="BILINEAR", threads=1).to_ndarray()
     pixels: NDArray[np.uint8] = picture.astype(np.uint8, copy=False)
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if isinstance(matrix, SideData):
         pixels = _turned(pixels, np.frombuffer(bytes(matrix), dtype=np.int32))
-    middle = pixels.shape[1] // 2
-    if half is not None:
-        pixels = pixels[:, :middle] if half is Half.LEFT else pixels[:, middle:]
+    if region is not None:
+        pixels = pixels[region.of(*pixels.shape[:2])]
     return np.ascontiguousarray(pixels, dtype=np.uint8)
 
 

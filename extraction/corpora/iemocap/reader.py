@@ -21,7 +21,7 @@ from extraction.corpora.corpus import Corpus
 from extraction.corpora.iemocap.dialogues import FilmedDialogue, IemocapQuirks, find_dialogues
 from extraction.corpora.iemocap.files import RatedTurn
 from extraction.corpora.iemocap.problems import problems
-from extraction.extractor import Clip, Half, MediaSpan
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, Clip, MediaSpan, Region
 from summer.corpus import Dialogue, LabelSet, Utterance, group_dialogues
 
 PROTOCOLS = ("erc7433", "majority7380")
@@ -68,9 +68,9 @@ def label_of(turn: RatedTurn, quirks: IemocapQuirks, protocol: str) -> str:
     return shared.label if protocol == "erc7433" and listed else ""
 
 
-def speaker_half(turn_id: str) -> Half:
+def speaker_half(turn_id: str) -> Region:
     """Where in the picture the speaker of a turn sits."""
-    return Half.LEFT if turn_id[MARKERS] == turn_id[SPEAKER] else Half.RIGHT
+    return LEFT_HALF if turn_id[MARKERS] == turn_id[SPEAKER] else RIGHT_HALF
 
 
 def _utterance(dialogue: FilmedDialogue, turn: int, label: str) -> Utterance:
@@ -97,7 +97,7 @@ def _clip(utterance: Utterance, filmed: FilmedDialogue, dialogue_of: Mapping[str
             path=filmed.film,
             start_seconds=utterance.start_seconds,
             end_seconds=utterance.end_seconds,
-            half=speaker_half(utterance.id),
+            region=speaker_half(utterance.id),
         )
     if utterance.id in filmed.sentences:
         sound = MediaSpan(path=filmed.sentences[utterance.id])

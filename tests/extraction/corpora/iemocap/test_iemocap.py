@@ -14,7 +14,7 @@ from extraction.corpora.iemocap.dialogues import IemocapQuirks
 from extraction.corpora.iemocap.files import RatedTurn, read_evaluation, read_transcription
 from extraction.corpora.iemocap.reader import label_of, speaker_half
 from extraction.corpora.quirks import load_quirks
-from extraction.extractor import Half
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, Region
 from summer.corpus import Split, context_of
 from tests.extraction.corpora.trees import touch, write_iemocap
 
@@ -60,7 +60,7 @@ def test_a_turn_becomes_a_clip_of_the_films_span_and_the_sentences_file(root: Pa
     session = root / "IEMOCAP_full_release" / "Session3"
     assert clip.video is not None
     assert clip.video.path == session / "dialog" / "avi" / "DivX" / "Ses03M_impro05a.avi"
-    assert (clip.video.start_seconds, clip.video.end_seconds, clip.video.half) == (0.25, 1.25, Half.RIGHT)
+    assert (clip.video.start_seconds, clip.video.end_seconds, clip.video.region) == (0.25, 1.25, RIGHT_HALF)
     assert clip.audio is not None
     assert clip.audio.path == session / "sentences" / "wav" / "Ses03M_impro05a" / "Ses03M_impro05a_F000.wav"
     assert (clip.audio.start_seconds, clip.audio.end_seconds, clip.remark) == (None, None, "")
@@ -92,13 +92,13 @@ def test_the_listed_dev_dialogues_are_twelve_training_dialogues(quirks: IemocapQ
 @pytest.mark.parametrize(
     ("turn", "half"),
     [
-        ("Ses01F_impro01_F000", Half.LEFT),
-        ("Ses01F_impro01_M000", Half.RIGHT),
-        ("Ses05M_script01_1b_M012", Half.LEFT),
-        ("Ses03M_impro08b_F001", Half.RIGHT),
+        ("Ses01F_impro01_F000", LEFT_HALF),
+        ("Ses01F_impro01_M000", RIGHT_HALF),
+        ("Ses05M_script01_1b_M012", LEFT_HALF),
+        ("Ses03M_impro08b_F001", RIGHT_HALF),
     ],
 )
-def test_who_wears_the_markers_sits_left(turn: str, half: Half) -> None:
+def test_who_wears_the_markers_sits_left(turn: str, half: Region) -> None:
     assert speaker_half(turn) is half
 
 
@@ -189,7 +189,7 @@ def test_without_its_sentence_a_turn_takes_the_sound_of_the_film(root: Path) -> 
     clip = corpus.clips[0]
     assert clip.audio is not None
     assert clip.audio.path.suffix == ".avi"
-    assert (clip.audio.start_seconds, clip.audio.end_seconds, clip.audio.half) == (0.25, 1.25, None)
+    assert (clip.audio.start_seconds, clip.audio.end_seconds, clip.audio.region) == (0.25, 1.25, None)
     assert clip.remark == "no sentence Ses03M_impro05a_F000.wav, sound of the film"
     assert kinds(corpus)["missing"] == [("Ses03M_impro05a_F000", False)]
     (appledouble,) = kinds(corpus)["appledouble"]
