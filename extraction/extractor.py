@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -61,17 +61,33 @@ def _pixels(start: float, end: float, size: int) -> slice:
 class MediaSpan:
     """A file, or the half-open interval [start, end) of one, in seconds of the file's own clock.
 
+    What is said may go on elsewhere, in the same file or in another: then others follow, and readers of media
+    take all of them one after the other, as if they were one file.
+
     Args:
         region: of the picture; None: all of it.
+        slack_seconds: by how much its end may lie past the file's: where times were measured on another copy.
+        then: the pieces that follow this one; each but the last of all has an end, and none has such itself.
     """
 
     path: Path
     start_seconds: float | None = None
     end_seconds: float | None = None
     region: Region | None = None
+    slack_seconds: float = 0.0
+    then: tuple[MediaSpan, ...] = ()
+
+    @property
+    def pieces(self) -> tuple[MediaSpan, ...]:
+        """The spans that it is made of, each without others; mostly one."""
+        return (replace(self, then=()), *self.then) if self.then else (self,)
 
     def __post_init__(self) -> None:
         start, end = self.start_seconds or 0.0, self.end_seconds
+        if self.then and (end is None or any(piece.end_seconds is None for piece in self.then[:-1])):
+            raise ValueError(f"{self.path}: a piece that others follow needs its end; give end_seconds")
+        if any(piece.then for piece in self.then):
+            raise ValueError(f"{self.path}: a piece of a span has pieces of its own; give all in one row")
         if start < 0 or (end is not None and end <= start):
             raise ValueError(
                 f"{self.path}: span [{start}, {end}) s is empty or starts before 0; correct the times"

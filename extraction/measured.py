@@ -38,23 +38,24 @@ class Measured:
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome per clip, in order, as the extractor gives it."""
-        paths = {span.path for clip in clips if (span := self._span(clip)) is not None}
+        paths = {piece.path for clip in clips for piece in self._pieces(clip)}
         probed = {path: probe(path) for path in paths}
         return self.extractor([self._remarked(clip, probed) for clip in clips])
 
-    def _span(self, clip: Clip) -> MediaSpan | None:
-        return clip.audio if self.modality is Modality.AUDIO else clip.video
+    def _pieces(self, clip: Clip) -> tuple[MediaSpan, ...]:
+        span = clip.audio if self.modality is Modality.AUDIO else clip.video
+        return () if span is None else span.pieces
 
     def _remarked(self, clip: Clip, probed: Mapping[Path, Probe]) -> Clip:
-        span = self._span(clip)
-        if span is None or probed[span.path].fault in ("missing", "corrupt"):  # the status tells
-            return clip
-        found = mis_cut(
-            clip.utterance,
-            span,
-            file_seconds=probed[span.path].seconds,
-            tolerance_seconds=self.expected.tolerance_seconds,
-        )
-        if found is None:
-            return clip
-        return replace(clip, remark="; ".join(part for part in (clip.remark, found.what) if part))
+        found = [
+            mis_cut(
+                clip.utterance,
+                piece,
+                file_seconds=probed[piece.path].seconds,
+                tolerance_seconds=self.expected.tolerance_seconds,
+            )
+            for piece in self._pieces(clip)
+            if probed[piece.path].fault not in ("missing", "corrupt")  # the status tells
+        ]
+        told = [clip.remark, *(one.what for one in found if one is not None)]
+        return replace(clip, remark="; ".join(filter(None, told)))

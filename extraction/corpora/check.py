@@ -24,10 +24,16 @@ MASKED = "its rows get that status, and the trainer masks them"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Use:
-    """One clip's use of a file, for its picture, its sound or both."""
+    """One clip's use of a file, for its picture, its sound or both.
+
+    Args:
+        span: of one piece.
+        is_all: the clip has no other piece, so that its length is the clip's.
+    """
 
     clip: Clip
     span: MediaSpan
+    is_all: bool
     picture: bool
     sound: bool
 
@@ -80,33 +86,30 @@ def check_corpus(
 def _uses_by_file(clips: Sequence[Clip]) -> dict[Path, list[_Use]]:
     uses: dict[Path, list[_Use]] = {}
     for clip in clips:
-        same = clip.video is not None and clip.audio is not None and clip.video.path == clip.audio.path
-        if clip.video:
-            uses.setdefault(clip.video.path, []).append(
-                _Use(clip=clip, span=clip.video, picture=True, sound=same)
-            )
-        if clip.audio and not same:
-            uses.setdefault(clip.audio.path, []).append(
-                _Use(clip=clip, span=clip.audio, picture=False, sound=True)
-            )
+        seen, heard = (() if span is None else span.pieces for span in (clip.video, clip.audio))
+        same = [piece.path for piece in seen] == [piece.path for piece in heard]
+        for piece in seen:
+            use = _Use(clip=clip, span=piece, is_all=len(seen) == 1, picture=True, sound=same)
+            uses.setdefault(piece.path, []).append(use)
+        for piece in () if same else heard:
+            use = _Use(clip=clip, span=piece, is_all=len(heard) == 1, picture=False, sound=True)
+            uses.setdefault(piece.path, []).append(use)
     return uses
 
 
 def _problem(
     finding: _Finding, path: Path, uses: Sequence[_Use], corpus: Corpus, root: Path | None
 ) -> Problem:
-    clip = finding.clip or (uses[0].clip if len(uses) == 1 else None)
     file = relative(path, root) if root else str(path)
-    if clip is None:
-        return Problem(kind=finding.kind, where=file, known=False, what=finding.what, remedy=finding.remedy)
-    utterance = clip.utterance
-    dialogue = f"{utterance.split}/{utterance.dialogue}"
-    listed = corpus.quirks.listed(finding.kind, utterance.id, dialogue)
+    utterances = [finding.clip.utterance] if finding.clip else [use.clip.utterance for use in uses]
+    all_listed = (corpus.quirks.listed(finding.kind, u.id, f"{u.split}/{u.dialogue}") for u in utterances)
+    listed = next(filter(None, all_listed), None)
+    is_of_one = len(utterances) == 1
     return Problem(
         kind=finding.kind,
-        where=utterance.id,
+        where=utterances[0].id if is_of_one else file,
         known=finding.annotated_so or listed is not None,
-        what=f"{file}: {finding.what}",
+        what=f"{file}: {finding.what}" if is_of_one else finding.what,
         remedy=listed.remedy if listed else finding.remedy,
     )
 
@@ -180,6 +183,8 @@ def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Itera
         yield _Finding(kind="mis-cut", what=found.what, remedy=found.remedy, clip=use.clip)
         if not is_whole(use.span):
             return  # it has no length of its own
+    if not use.is_all:
+        return
     lasting = lasting_seconds(use.span, probed.seconds)
     if lasting > expected.giant_seconds:
         yield _Finding(

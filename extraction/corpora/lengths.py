@@ -24,8 +24,8 @@ def annotated_seconds(utterance: Utterance) -> float | None:
 
 
 def is_whole(span: MediaSpan) -> bool:
-    """Tell whether a span is all of its file."""
-    return span.start_seconds is None and span.end_seconds is None
+    """Tell whether a span is all of one file."""
+    return span.start_seconds is None and span.end_seconds is None and not span.then
 
 
 def lasting_seconds(span: MediaSpan, file_seconds: float) -> float:
@@ -40,11 +40,13 @@ def mis_cut(
     """What is wrong with the length of a clip; None if nothing is.
 
     Args:
-        span: a whole file must be as long as the annotation says, any other span lie within its file.
+        span: of one piece. A whole file must be as long as the annotation says, any other span lie within its
+            file.
         file_seconds: how long that file is.
         tolerance_seconds: what both may differ by.
     """
-    if span.end_seconds is not None and span.end_seconds > file_seconds + tolerance_seconds:
+    slack = max(tolerance_seconds, span.slack_seconds)
+    if span.end_seconds is not None and span.end_seconds > file_seconds + slack:
         return MisCut(
             what=f"its span ends at {span.end_seconds:.2f} s, the file at {file_seconds:.2f} s",
             remedy="correct the times, or fetch the file again",

@@ -5,7 +5,8 @@ starts at 0 with the file's first picture or sound; intervals are half-open.
 """
 
 from extraction.media.faults import MediaError
-from extraction.media.pictures import Frame, read_keyframes
-from extraction.media.sound import Pcm, read_pcm
+from extraction.media.pictures import Frame
+from extraction.media.pieces import read_keyframes, read_pcm
+from extraction.media.sound import Pcm
 
 __all__ = ["Frame", "MediaError", "Pcm", "read_keyframes", "read_pcm"]

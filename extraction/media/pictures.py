@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import av
@@ -55,36 +55,50 @@ class Frame:
         rgb: (height, width, 3), upright, cut to the span's region.
         luma_after: (height, width) grey picture 0.03 s later or more, within the span; None if there is none,
             or if it was not asked for.
+        after_cut: another piece of the span begins: what was before it was filmed elsewhere.
     """
 
     index: int
     seconds: float
     rgb: UInt8[np.ndarray, "height width 3"]
     luma_after: NDArray[np.uint8] | None
+    after_cut: bool = False
 
 
-def read_keyframes(
-    span: MediaSpan, *, every: int = 10, most: int, chunk: int = 16, with_motion: bool = False
+def count_frames(span: MediaSpan) -> int:
+    """How many frames a span of one piece has, without decoding any.
+
+    Raises:
+        MediaError: see this module's description.
+    """
+    with opened(span.path, VideoStream) as track:
+        return len(_list_frames(track, Interval.of(span)).shown)
+
+
+def keyframes_among(frames: int, *, every: int, most: int) -> list[int]:
+    """Which of so many frames are keyframes: one in `every`, or `most` of these, evenly spread."""
+    keyframes = list(range(0, frames, every))
+    if len(keyframes) > most:
+        keyframes = [keyframes[round(place)] for place in np.linspace(0, len(keyframes) - 1, most)]
+    return keyframes
+
+
+def read_keyframes_of_one(
+    span: MediaSpan, choose: Callable[[int], list[int]], *, chunk: int, with_motion: bool
 ) -> Iterator[list[Frame]]:
-    """Decode the keyframes of a span, some at a time, so that memory does not grow with length.
+    """Decode the keyframes of a span of one piece, some at a time, so that memory does not grow with length.
 
     Args:
-        every: one frame in so many is a keyframe.
-        most: if there are more keyframes, this many of them, evenly spread.
+        choose: which of so many frames are keyframes; one at least.
         chunk: keyframes handed over at once; fewer if they are very large.
         with_motion: also give the grey picture shortly after each.
 
     Raises:
         MediaError: the rules are in this module's description. What was handed over before is then worthless.
-        ValueError: `every`, `most` or `chunk` below 1.
     """
-    if min(every, most, chunk) < 1:
-        raise ValueError(f"every={every}, most={most}, chunk={chunk}: each must be at least 1")
     interval = Interval.of(span)
     with opened(span.path, VideoStream) as track:
-        wanted = _choose(
-            track, _list_frames(track, interval), every=every, most=most, with_motion=with_motion
-        )
+        wanted = _wanted(track, _list_frames(track, interval), choose, with_motion=with_motion)
         full: list[Frame] = []
         size, count, reached = 0, 0, -1
         for picture in _pictures(_decode(track, interval, wanted), wanted):
@@ -164,13 +178,11 @@ class _Wanted:
     slots: list[int] | None
 
 
-def _choose(
-    track: Track[VideoStream], listing: _Listing, *, every: int, most: int, with_motion: bool
+def _wanted(
+    track: Track[VideoStream], listing: _Listing, choose: Callable[[int], list[int]], *, with_motion: bool
 ) -> _Wanted:
     shown = listing.shown
-    keyframes = list(range(0, len(shown), every))
-    if len(keyframes) > most:
-        keyframes = [keyframes[round(place)] for place in np.linspace(0, len(keyframes) - 1, most)]
+    keyframes = choose(len(shown))
     followers = [_follower(track, shown, keyframe) if with_motion else None for keyframe in keyframes]
     needed = {shown[keyframe] for keyframe in keyframes} | {time for time in followers if time is not None}
     return _Wanted(

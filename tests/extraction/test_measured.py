@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,16 +32,19 @@ class Remarking(FakeExtractor):
         ]
 
 
-def reasons(dataset: str, root: Path | None, folder: Path, modality: Modality) -> dict[str, str]:
-    job = Job(corpus=open_corpus(dataset, root, {}), extractor=Remarking(modality=modality), folder=folder)
+def reasons(
+    dataset: str, root: Path | None, folder: Path, modality: Modality, policy: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    corpus = open_corpus(dataset, root, policy or {})
+    job = Job(corpus=corpus, extractor=Remarking(modality=modality), folder=folder)
     extract(job, InProcess(), reduction=None, on_progress=lambda _: None)
     with FeatureStore(job.store) as store:
         names = [utterance.id for utterance in store.rows.utterances]
         return dict(zip(names, store.rows.reasons, strict=True))
 
 
-def mis_cut(dataset: str, root: Path | None) -> dict[str, str]:
-    corpus = open_corpus(dataset, root, {})
+def mis_cut(dataset: str, root: Path | None, policy: Mapping[str, str] | None = None) -> dict[str, str]:
+    corpus = open_corpus(dataset, root, policy or {})
     found = check_corpus(corpus, root, workers=1, on_progress=lambda *_: None)
     return {problem.where: problem.what.partition(": ")[2] for problem in found if problem.kind == "mis-cut"}
 
@@ -72,6 +75,22 @@ def test_a_span_past_the_end_of_its_film_says_so_in_its_row(tmp_path: Path) -> N
     manifest = str(write_csv(tmp_path / "manifest.csv", [row | times[k] for k, row in enumerate(rows)]))
     told = mis_cut(manifest, None)
     assert reasons(manifest, None, tmp_path / "stores", Modality.VIDEO) == {"0": "", "1": told["1"]}
+
+
+def test_a_piece_past_the_end_of_its_file_says_so_in_its_row(tmp_path: Path) -> None:
+    write_csv(tmp_path / "test_sent_emo.csv", [meld_row(0, 0), meld_row(0, 1)])
+    for number in (0, 1):
+        write_film(tmp_path / TEST / f"dia0_utt{number}.mp4", frames=30)
+    pieces = ["Split,Dialogue ID,Utterance ID,Original Dialogue ID,Original Utterance ID,Start Time,End Time"]
+    pieces += ["test,0,0,0,0,0,1", "test,0,1,0,0,1,3.2", "test,0,1,0,1,0,3.5"]
+    (tmp_path / "pieces.csv").write_text("\n".join(pieces), "utf-8")
+    policy = {"alignment": "meld-fair", "alignment_file": str(tmp_path / "pieces.csv")}
+    told = mis_cut("meld", tmp_path, policy)
+    found = reasons("meld", tmp_path, tmp_path / "stores", Modality.AUDIO, policy)
+    assert found["test/dia0_utt0"] == ""  # of another length than annotated, but it is not its clip
+    one, _, other = found["test/dia0_utt1"].partition("; ")
+    assert (one[:26], other[:26]) == ("its span ends at 3.20 s, t", "its span ends at 3.50 s, t")
+    assert told["test/dia0_utt1"] in (one, other)
 
 
 def test_rows_of_text_tell_nothing_of_clips(tmp_path: Path) -> None:
