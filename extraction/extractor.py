@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -16,25 +16,78 @@ from numpy.typing import NDArray
 from summer.corpus import Dialogue, Modality, Status, Utterance
 from summer.store import EncoderHead
 
+ROUNDING = 1e-6  # of a pixel: a share such as 0.29 of 100 pixels is 29 of them
 
-class Half(StrEnum):
-    """The half of the picture in which the speaker sits (IEMOCAP films both speakers side by side)."""
 
-    LEFT = "left"
-    RIGHT = "right"
+@dataclass(frozen=True, slots=True)
+class Region:
+    """The part of the picture in which the speaker is, as shares of the picture as it is displayed.
+
+    Args:
+        left, top, right, bottom: 0 to 1, from the upper left corner; half-open.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right <= 1 and 0 <= self.top < self.bottom <= 1):
+            raise ValueError(
+                f"region {self}: its left must be less than its right, its top less than its bottom, and all "
+                "between 0 and 1"
+            )
+
+    def __str__(self) -> str:
+        return f"{self.left:g} {self.top:g} {self.right:g} {self.bottom:g}"
+
+    def of(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns of a picture of this size; at least one of each."""
+        return _pixels(self.top, self.bottom, height), _pixels(self.left, self.right, width)
+
+
+LEFT_HALF, RIGHT_HALF = Region(0.0, 0.0, 0.5, 1.0), Region(0.5, 0.0, 1.0, 1.0)  # two who sit side by side
+
+
+def _pixels(start: float, end: float, size: int) -> slice:
+    """The pixels of a share; neighbouring shares have none in common and leave none out."""
+    first, last = (math.floor(share * size + ROUNDING) for share in (start, end))
+    first = min(first, size - 1)
+    return slice(first, max(last, first + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaSpan:
-    """A file, or the half-open interval [start, end) of one, in seconds of the file's own clock."""
+    """A file, or the half-open interval [start, end) of one, in seconds of the file's own clock.
+
+    What is said may go on elsewhere, in the same file or in another: then others follow, and readers of media
+    take all of them one after the other, as if they were one file.
+
+    Args:
+        region: of the picture; None: all of it.
+        slack_seconds: by how much its end may lie past the file's: where times were measured on another copy.
+        then: the pieces that follow this one; each but the last of all has an end, and none has such itself.
+    """
 
     path: Path
     start_seconds: float | None = None
     end_seconds: float | None = None
-    half: Half | None = None
+    region: Region | None = None
+    slack_seconds: float = 0.0
+    then: tuple[MediaSpan, ...] = ()
+
+    @property
+    def pieces(self) -> tuple[MediaSpan, ...]:
+        """The spans that it is made of, each without others; mostly one."""
+        return (replace(self, then=()), *self.then) if self.then else (self,)
 
     def __post_init__(self) -> None:
         start, end = self.start_seconds or 0.0, self.end_seconds
+        if self.then and (end is None or any(piece.end_seconds is None for piece in self.then[:-1])):
+            raise ValueError(f"{self.path}: a piece that others follow needs its end; give end_seconds")
+        if any(piece.then for piece in self.then):
+            raise ValueError(f"{self.path}: a piece of a span has pieces of its own; give all in one row")
         if start < 0 or (end is not None and end <= start):
             raise ValueError(
                 f"{self.path}: span [{start}, {end}) s is empty or starts before 0; correct the times"

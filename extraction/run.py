@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extraction.engines import BlockResult, Engine
-from extraction.extractor import Outcome, WithHead
+from extraction.extractor import Extractor, Outcome, WithHead
+from extraction.measured import Measured
 from extraction.plan import (
     Job,
     Source,
@@ -29,7 +30,7 @@ from extraction.plan import (
     pending_blocks,
     wanted_rows,
 )
-from summer.corpus import LabelSet, Status
+from summer.corpus import LabelSet, Modality, Status
 from summer.durable import explained_disk_errors
 from summer.store import FeatureStore, Rows, new_store, write_part
 
@@ -150,7 +151,7 @@ def _extract_pending(
     total, done = (pending if job.shard else len(wanted_rows(job))), 0
     errors: list[str] = []
     on_progress(Progress(total, total - pending, failed))
-    for result in engine.run(job.extractor, takewhile(lambda _: not should_stop(), blocks)):
+    for result in engine.run(_measuring(job), takewhile(lambda _: not should_stop(), blocks)):
         if result.error:
             errors.append(f"{result.block.clips[0].utterance.id} and on: {result.error}")
             if not done and len(errors) >= MOST_ERRORS_WITHOUT_SUCCESS:
@@ -161,6 +162,13 @@ def _extract_pending(
         failed += sum(outcome.status is not Status.OK for outcome in result.outcomes)
         on_progress(Progress(total, total - pending + done, failed))
     return done, errors
+
+
+def _measuring(job: Job) -> Extractor:
+    """The job's extractor, which is told of clips that are not as long as annotated; text needs no clips."""
+    if job.extractor.modality is Modality.TEXT:
+        return job.extractor
+    return Measured(job.extractor, job.corpus.quirks.media)
 
 
 def _write_block(job: Job, result: BlockResult) -> None:

@@ -7,13 +7,15 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+
+from summer.corpus import Utterance, context_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -134,3 +136,11 @@ def clean_stop(at_once: Callable[[], None]) -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def utterances_told(utterances: Sequence[Utterance]) -> str:
+    """How many utterances, and how many of them are context alone, if any."""
+    context = context_of(utterances)
+    return f"{len(utterances)} utterances" + (
+        f", {context} of them context without a label" if context else ""
+    )

@@ -82,7 +82,8 @@ class Utterance:
     Args:
         id: unique in its corpus, with the split where numbering restarts: `train/dia0_utt0`.
         turn: position in the dialogue as the corpus numbers it; not always contiguous.
-        label: one of the corpus' label set, or "" where the truth is unknown.
+        label: one of the corpus' label set, or "" where the truth is unknown: what was said is read with its
+            dialogue, as context, and counts in no loss, no weight of a class and no score.
         start_seconds, end_seconds: half-open interval on the conversation's own clock, None if not known.
     """
 
@@ -95,6 +96,16 @@ class Utterance:
     label: str
     start_seconds: float | None = None
     end_seconds: float | None = None
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether its truth is known; else it is context."""
+        return bool(self.label)
+
+
+def context_of(utterances: Iterable[Utterance]) -> int:
+    """How many utterances are context alone: without a label."""
+    return sum(not utterance.is_labelled for utterance in utterances)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -325,6 +325,32 @@ def trimmed(path: Path, *, frames: int, hidden: int) -> Path:
     return path
 
 
+def chaptered(path: Path, *, picture: Picture, sound: Sound, length_of_all: bool = False) -> Path:
+    """A clip cut from an episode that has chapters: a third track named them, and nothing of it is left.
+
+    Of MELD's clips this is the `data` track of handler SubtitleHandler: one frame declared, no packet.
+
+    Args:
+        length_of_all: the file's own duration is that of its longest track, the chapter, as some programs
+            write it.
+    """
+    end = 3_600_000
+    title = {"title": "Chapter 1"}
+    with av.open(str(path), "w") as container:
+        container.set_chapters(
+            [{"id": 1, "start": 0, "end": end, "time_base": MILLISECOND, "metadata": title}]
+        )
+        video, audio = _add_video(container, picture), _add_audio(container, sound)
+        _encode_pictures(container, video, picture)
+        _encode_sound(container, audio, sound)
+    if length_of_all:
+        content = bytearray(path.read_bytes())
+        place = content.index(b"mvhd") + 4 + 16  # version 0: after flags, two dates and the unit, 1/1000 s
+        content[place : place + 4] = end.to_bytes(4)
+        path.write_bytes(bytes(content))
+    return path
+
+
 def ten_bit(path: Path) -> Path:
     """A clip with 10 bits a colour."""
     return write(path, picture=Picture(pixel_format="yuv420p10le"))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from extraction.corpora.corpus import Corpus, Problem
 from extraction.corpora.layout import relative
+from extraction.corpora.lengths import annotated_seconds, is_whole, lasting_seconds, mis_cut
 from extraction.corpora.probe import PictureTrack, Probe, probe
 from extraction.corpora.quirks import ExpectedMedia
 from extraction.extractor import Clip, MediaSpan
@@ -23,10 +24,16 @@ MASKED = "its rows get that status, and the trainer masks them"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Use:
-    """One clip's use of a file, for its picture, its sound or both."""
+    """One clip's use of a file, for its picture, its sound or both.
+
+    Args:
+        span: of one piece.
+        is_all: the clip has no other piece, so that its length is the clip's.
+    """
 
     clip: Clip
     span: MediaSpan
+    is_all: bool
     picture: bool
     sound: bool
 
@@ -79,33 +86,30 @@ def check_corpus(
 def _uses_by_file(clips: Sequence[Clip]) -> dict[Path, list[_Use]]:
     uses: dict[Path, list[_Use]] = {}
     for clip in clips:
-        same = clip.video is not None and clip.audio is not None and clip.video.path == clip.audio.path
-        if clip.video:
-            uses.setdefault(clip.video.path, []).append(
-                _Use(clip=clip, span=clip.video, picture=True, sound=same)
-            )
-        if clip.audio and not same:
-            uses.setdefault(clip.audio.path, []).append(
-                _Use(clip=clip, span=clip.audio, picture=False, sound=True)
-            )
+        seen, heard = (() if span is None else span.pieces for span in (clip.video, clip.audio))
+        same = [piece.path for piece in seen] == [piece.path for piece in heard]
+        for piece in seen:
+            use = _Use(clip=clip, span=piece, is_all=len(seen) == 1, picture=True, sound=same)
+            uses.setdefault(piece.path, []).append(use)
+        for piece in () if same else heard:
+            use = _Use(clip=clip, span=piece, is_all=len(heard) == 1, picture=False, sound=True)
+            uses.setdefault(piece.path, []).append(use)
     return uses
 
 
 def _problem(
     finding: _Finding, path: Path, uses: Sequence[_Use], corpus: Corpus, root: Path | None
 ) -> Problem:
-    clip = finding.clip or (uses[0].clip if len(uses) == 1 else None)
     file = relative(path, root) if root else str(path)
-    if clip is None:
-        return Problem(kind=finding.kind, where=file, known=False, what=finding.what, remedy=finding.remedy)
-    utterance = clip.utterance
-    dialogue = f"{utterance.split}/{utterance.dialogue}"
-    listed = corpus.quirks.listed(finding.kind, utterance.id, dialogue)
+    utterances = [finding.clip.utterance] if finding.clip else [use.clip.utterance for use in uses]
+    all_listed = (corpus.quirks.listed(finding.kind, u.id, f"{u.split}/{u.dialogue}") for u in utterances)
+    listed = next(filter(None, all_listed), None)
+    is_of_one = len(utterances) == 1
     return Problem(
         kind=finding.kind,
-        where=utterance.id,
+        where=utterances[0].id if is_of_one else file,
         known=finding.annotated_so or listed is not None,
-        what=f"{file}: {finding.what}",
+        what=f"{file}: {finding.what}" if is_of_one else finding.what,
         remedy=listed.remedy if listed else finding.remedy,
     )
 
@@ -169,28 +173,19 @@ def _sound_findings(probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding
 
 
 def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding]:
-    utterance, span = use.clip.utterance, use.span
-    annotated = None
-    if utterance.end_seconds is not None:
-        annotated = utterance.end_seconds - (utterance.start_seconds or 0.0)
-    if span.end_seconds is not None and span.end_seconds > probed.seconds + expected.tolerance_seconds:
-        yield _Finding(
-            kind="mis-cut",
-            what=f"its span ends at {span.end_seconds:.2f} s, the file at {probed.seconds:.2f} s",
-            remedy="correct the times, or fetch the file again",
-            clip=use.clip,
-        )
+    found = mis_cut(
+        use.clip.utterance,
+        use.span,
+        file_seconds=probed.seconds,
+        tolerance_seconds=expected.tolerance_seconds,
+    )
+    if found is not None:
+        yield _Finding(kind="mis-cut", what=found.what, remedy=found.remedy, clip=use.clip)
+        if not is_whole(use.span):
+            return  # it has no length of its own
+    if not use.is_all:
         return
-    is_whole = span.start_seconds is None and span.end_seconds is None
-    lasting = _lasting(span, probed)
-    agrees = annotated is not None and abs(lasting - annotated) <= expected.tolerance_seconds
-    if is_whole and annotated is not None and not agrees:
-        yield _Finding(
-            kind="mis-cut",
-            what=f"it lasts {lasting:.2f} s, its annotation {annotated:.2f} s",
-            remedy="look at it: the cut is wrong, or the annotation; list it as known once you know",
-            clip=use.clip,
-        )
+    lasting = lasting_seconds(use.span, probed.seconds)
     if lasting > expected.giant_seconds:
         yield _Finding(
             kind="giant",
@@ -200,8 +195,9 @@ def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Itera
         )
     if not use.picture or probed.picture is None:
         return
-    frames = probed.picture.frames if is_whole else round(lasting * probed.picture.rate_hertz)
+    frames = probed.picture.frames if is_whole(use.span) else round(lasting * probed.picture.rate_hertz)
     if frames < expected.tiny_frames:
+        agrees = annotated_seconds(use.clip.utterance) is not None and found is None
         yield _Finding(
             kind="tiny",
             what=f"{frames} frames in {lasting:.3f} s",
@@ -209,8 +205,3 @@ def _length_findings(use: _Use, probed: Probe, expected: ExpectedMedia) -> Itera
             clip=use.clip,
             annotated_so=agrees and expected.tiny_is_known,
         )
-
-
-def _lasting(span: MediaSpan, probed: Probe) -> float:
-    end = probed.seconds if span.end_seconds is None else min(span.end_seconds, probed.seconds)
-    return max(0.0, end - (span.start_seconds or 0.0))

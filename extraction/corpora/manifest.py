@@ -1,10 +1,14 @@
 """A folder of own clips, listed in a manifest: a CSV file with one row per utterance.
 
-    id,split,dialogue,turn,speaker,text,label,media[,start_seconds,end_seconds]
+    id,split,dialogue,turn,speaker,text,label,media[,start_seconds,end_seconds][,region]
 
 `media` is relative to the manifest's folder, or to --root where one is given. Several utterances may be spans
 of one long file: give their start and end in it, half-open. An empty `media` is an utterance of words only,
 an empty `label` one whose truth is unknown. Dialogues stand in the order of their first rows.
+
+`region` is the part of the picture in which the speaker is: `left` or `right` for a half of it, or four
+shares of the picture as it is displayed, from its upper left corner: `left top right bottom`, so that
+`0.5 0 1 1` is the right half. Empty, it is the whole picture. Sound is never cut so.
 
 A media path that leaves that folder (`../films/a.mp4`, `/films/a.mp4`) is taken as it is, but must exist: a
 wrong one is an error, where a missing file inside the folder is a problem that costs one row. Ids name files
@@ -12,6 +16,8 @@ wrong one is an error, where a missing file inside the folder is a problem that 
 
 Label set: MELD's seven in their official order if all labels are among them; else those of the train split,
 sorted; without labels there, all there are, sorted.
+
+What is wrong with rows is gathered from all of them and told at once.
 """
 
 from __future__ import annotations
@@ -19,19 +25,21 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from extraction.corpora.corpus import Corpus, Problem
 from extraction.corpora.layout import is_file
 from extraction.corpora.quirks import Quirks
-from extraction.corpora.tables import Row, read_table
-from extraction.extractor import Clip, MediaSpan
+from extraction.corpora.tables import Defects, Row, read_table
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, Clip, MediaSpan, Region
 from summer.corpus import Dialogue, LabelSet, Split, Utterance, group_dialogues
 
 COLUMNS = ("id", "split", "dialogue", "turn", "speaker", "text", "label", "media")
 TIMES = ("start_seconds", "end_seconds")
+REGION = "region"
+HALVES = {"left": LEFT_HALF, "right": RIGHT_HALF}
 MELD_LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 ABSENT = "the manifest names no media"
 
@@ -47,25 +55,43 @@ def read_manifest(manifest: Path, *, root: Path | None, quirks: Quirks) -> Corpu
         The corpus, named after the file, or after its folder if the file is called manifest.csv.
 
     Raises:
-        CorpusError: an unreadable table; an id twice or unfit to name files; an unknown split; a turn, time
-            or media path that is none; a label that the train split has not.
+        CorpusError: an unreadable table; ids twice or unfit to name files; unknown splits; turns, times,
+            regions or media paths that are none; labels that the train split has not. It names all such rows.
     """
-    rows = read_table(manifest, COLUMNS, optional=TIMES)
+    rows = read_table(manifest, COLUMNS, optional=(*TIMES, REGION))
     folder = (root or manifest.parent).resolve()
-    row_of_id = _rows_by_id(rows)
-    utterances = sorted(map(_utterance, rows), key=_corpus_order(rows))
-    _refuse_equal_turns(utterances, row_of_id)
+    defects = Defects(manifest)
+    listed = [said for row in rows if (said := _listed(row, folder, defects)) is not None]
+    listed.sort(key=_corpus_order(rows))
+    _note_repeated(rows, defects)
+    labels = _label_set(rows, defects)
+    defects.refuse()
+    utterances = [said.utterance for said in listed]
     dialogue_of = {u.id: dialogue for dialogue in group_dialogues(utterances) for u in dialogue.utterances}
-    media = {name: _found(folder, row_of_id[name]) for name in row_of_id}
     return Corpus(
         name=_name(manifest),
         protocol="manifest",
-        labels=_label_set(rows),
-        clips=tuple(_clip(u, row_of_id[u.id], media[u.id], dialogue_of) for u in utterances),
-        problems=tuple(_problems(utterances, row_of_id, media)),
-        media_names=tuple(row_of_id[utterance.id]["media"] for utterance in utterances),
+        labels=labels,
+        clips=tuple(_clip(said, dialogue_of) for said in listed),
+        problems=tuple(_problems(listed)),
+        media_names=tuple(said.named for said in listed),
         quirks=quirks,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """A row that can be used: the utterance, its media file if that is there, and the part of its picture."""
+
+    row: Row
+    utterance: Utterance
+    media: Path | None
+    region: Region | None
+
+    @property
+    def named(self) -> str:
+        """What the row says of its media."""
+        return self.row["media"] + ("" if self.region is None else f" {REGION} {self.region}")
 
 
 def _name(manifest: Path) -> str:
@@ -73,41 +99,60 @@ def _name(manifest: Path) -> str:
     return (path.parent.name if path.stem == "manifest" else path.stem) or "manifest"
 
 
-def _rows_by_id(rows: Iterable[Row]) -> dict[str, Row]:
-    found: dict[str, Row] = {}
-    for row in rows:
-        name = row["id"]
-        if not name.isprintable() or "\\" in name or str(PurePosixPath(name)) != name:
-            raise row.error(
-                "id", "ids name files: use printable characters, no backslash, no // or trailing /"
-            )
-        if name.startswith("/") or not set(name.split("/")).isdisjoint({"", ".", ".."}):
-            raise row.error("id", "ids name files below a folder: not empty, no leading /, no . or .. part")
-        if name in found:
-            raise row.error(
-                "id", f"it stands in line {found[name].line} already; give each row an id of its own"
-            )
-        found[name] = row
-    return found
-
-
-def _utterance(row: Row) -> Utterance:
-    if row["split"] not in list(Split):
-        raise row.error("split", f"splits are {', '.join(Split)}; write one of them")
-    start, end = (_time(row, column) for column in TIMES)
-    if end is not None and end <= (start or 0.0):
-        raise row.error("end_seconds", f"it must be later than start_seconds, {row['start_seconds'] or '0'}")
-    return Utterance(
+def _listed(row: Row, folder: Path, defects: Defects) -> _Listed | None:
+    """What a row says; None if anything in it is wrong, which is noted, each column by itself."""
+    before = len(defects)
+    for check in (_check_id, _check_split, _check_dialogue):
+        with defects.noted():
+            check(row)
+    turn, start, end, media, region = 0, None, None, None, None
+    with defects.noted():
+        turn = row.whole_number("turn")
+    with defects.noted():
+        start, end = _times(row)
+    with defects.noted():
+        media = _found(folder, row)
+    with defects.noted():
+        region = _region(row)
+    if len(defects) > before:
+        return None
+    utterance = Utterance(
         id=row["id"],
         split=Split(row["split"]),
         dialogue=row["dialogue"],
-        turn=row.whole_number("turn"),
+        turn=turn,
         speaker=row["speaker"],
         text=row["text"],
         label=row["label"],
         start_seconds=start,
         end_seconds=end,
     )
+    return _Listed(row=row, utterance=utterance, media=media, region=region)
+
+
+def _check_id(row: Row) -> None:
+    name = row["id"]
+    if not name.isprintable() or "\\" in name or str(PurePosixPath(name)) != name:
+        raise row.error("id", "ids name files: use printable characters, no backslash, no // or trailing /")
+    if name.startswith("/") or not set(name.split("/")).isdisjoint({"", ".", ".."}):
+        raise row.error("id", "ids name files below a folder: not empty, no leading /, no . or .. part")
+
+
+def _check_split(row: Row) -> None:
+    if row["split"] not in list(Split):
+        raise row.error("split", f"splits are {', '.join(Split)}; write one of them")
+
+
+def _check_dialogue(row: Row) -> None:
+    if not row["dialogue"].strip():
+        raise row.error("dialogue", "name the conversation; a clip on its own is a dialogue of one turn")
+
+
+def _times(row: Row) -> tuple[float | None, float | None]:
+    start, end = (_time(row, column) for column in TIMES)
+    if end is not None and end <= (start or 0.0):
+        raise row.error("end_seconds", f"it must be later than start_seconds, {row['start_seconds'] or '0'}")
+    return start, end
 
 
 def _time(row: Row, column: str) -> float | None:
@@ -122,27 +167,52 @@ def _time(row: Row, column: str) -> float | None:
     return value
 
 
-def _corpus_order(rows: Sequence[Row]) -> Callable[[Utterance], tuple[int, int, int]]:
+def _region(row: Row) -> Region | None:
+    words = row[REGION].replace(",", " ").split()
+    if not words:
+        return None
+    if len(words) == 1 and words[0] in HALVES:
+        return HALVES[words[0]]
+    try:
+        left, top, right, bottom = map(float, words)
+        return Region(left, top, right, bottom)
+    except ValueError as error:
+        raise row.error(
+            REGION,
+            f"give {' or '.join(HALVES)}, or four shares of the picture, left top right bottom: 0.5 0 1 1",
+        ) from error
+
+
+def _corpus_order(rows: Sequence[Row]) -> Callable[[_Listed], tuple[int, int, int]]:
     """Split, dialogue by first row, turn."""
     first: dict[tuple[str, str], int] = {}
     for number, row in enumerate(rows):
-        if not row["dialogue"].strip():
-            raise row.error("dialogue", "name the conversation; a clip on its own is a dialogue of one turn")
         first.setdefault((row["split"], row["dialogue"]), number)
     splits = list(Split)
-    return lambda u: (splits.index(u.split), first[u.split, u.dialogue], u.turn)
+
+    def place(said: _Listed) -> tuple[int, int, int]:
+        u = said.utterance
+        return splits.index(u.split), first[u.split, u.dialogue], u.turn
+
+    return place
 
 
-def _refuse_equal_turns(utterances: Sequence[Utterance], row_of_id: Mapping[str, Row]) -> None:
-    for one, other in pairwise(utterances):
-        if (one.split, one.dialogue, one.turn) == (other.split, other.dialogue, other.turn):
-            line = row_of_id[one.id].line
-            raise row_of_id[other.id].error(
-                "turn", f"line {line} has the same turn of dialogue {one.dialogue!r}"
-            )
+def _note_repeated(rows: Sequence[Row], defects: Defects) -> None:
+    """Ids and turns that an earlier row has already."""
+    line_of_id: dict[str, int] = {}
+    line_of_turn: dict[tuple[str, str, str], int] = {}
+    for row in rows:
+        line = line_of_id.setdefault(row["id"], row.line)
+        if line != row.line:
+            defects.note(row.error("id", f"it stands in line {line} already; give each row an id of its own"))
+        turn = row["turn"].strip().lstrip("0")
+        line = line_of_turn.setdefault((row["split"], row["dialogue"], turn), row.line)
+        if line != row.line:
+            remedy = f"line {line} has the same turn of dialogue {row['dialogue']!r}"
+            defects.note(row.error("turn", remedy))
 
 
-def _label_set(rows: Sequence[Row]) -> LabelSet:
+def _label_set(rows: Sequence[Row], defects: Defects) -> LabelSet:
     labelled = [row for row in rows if row["label"]]
     if all(row["label"] in MELD_LABELS for row in labelled):
         return LabelSet(MELD_LABELS)
@@ -152,7 +222,7 @@ def _label_set(rows: Sequence[Row]) -> LabelSet:
         if row["label"] not in names:
             near = difflib.get_close_matches(row["label"], names, n=1)
             hint = f"did you mean {near[0]!r}" if near else "correct it, or leave it empty"
-            raise row.error("label", f"the train split has only {', '.join(names)}; {hint}")
+            defects.note(row.error("label", f"the train split has only {', '.join(names)}; {hint}"))
     return LabelSet(names)
 
 
@@ -179,32 +249,31 @@ def _leaves_folder(media: str) -> bool:
     return False
 
 
-def _clip(utterance: Utterance, row: Row, media: Path | None, dialogue_of: Mapping[str, Dialogue]) -> Clip:
-    span = None
-    if media is not None:
-        span = MediaSpan(path=media, start_seconds=utterance.start_seconds, end_seconds=utterance.end_seconds)
-    absent = f"no file {row['media']}" if row["media"].strip() else ABSENT
+def _clip(said: _Listed, dialogue_of: Mapping[str, Dialogue]) -> Clip:
+    utterance, span = said.utterance, None
+    if said.media is not None:
+        span = MediaSpan(
+            path=said.media, start_seconds=utterance.start_seconds, end_seconds=utterance.end_seconds
+        )
+    absent = f"no file {said.row['media']}" if said.row["media"].strip() else ABSENT
     return Clip(
         utterance=utterance,
         dialogue=dialogue_of[utterance.id],
         audio=span,
-        video=span,
-        remark="" if media else absent,
+        video=None if span is None else replace(span, region=said.region),
+        remark="" if said.media else absent,
     )
 
 
-def _problems(
-    utterances: Iterable[Utterance], row_of_id: Mapping[str, Row], media: Mapping[str, Path | None]
-) -> Iterator[Problem]:
-    for utterance in utterances:
-        row = row_of_id[utterance.id]
-        if media[utterance.id] is None:
-            named = bool(row["media"].strip())
+def _problems(listed: Iterable[_Listed]) -> Iterator[Problem]:
+    for said in listed:
+        if said.media is None:
+            named = bool(said.row["media"].strip())
             yield Problem(
                 kind="missing",
-                where=utterance.id,
+                where=said.utterance.id,
                 known=not named,
-                what=f"line {row.line}: no file {row['media']!r}" if named else ABSENT,
+                what=f"line {said.row.line}: no file {said.row['media']!r}" if named else ABSENT,
                 remedy="its audio and video rows get the status missing; put the file there and run with "
                 "--retry-failed",
             )

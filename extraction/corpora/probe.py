@@ -67,8 +67,8 @@ class Probe:
     """One file.
 
     Args:
-        seconds: how long the longest track is, by its packets.
-        declared_seconds: how long the file says it is; 0 where it does not.
+        seconds: how long the longest of its pictures and sounds is, by their packets.
+        declared_seconds: how long the file says that these are; 0 where it does not.
         fault: "missing" or "corrupt" if it cannot be read, "truncated" if its end is not there; else "".
         reason: of the fault, with values.
     """
@@ -106,7 +106,7 @@ def _probe_open(container: InputContainer) -> Probe:
         if track is not None and getattr(track, "codec_context", None) is None:  # not in PyAV's annotations
             return Probe(fault="corrupt", reason=f"the codec of its {track.type} is unknown to FFmpeg")
     ends, counts = _read_packets(container)
-    declared = container.duration / av.time_base if container.duration else 0.0
+    declared = _declared_seconds(container)
     seconds = max(ends.values(), default=0.0)
     fault, reason = _fault(container, counts, seconds=seconds, declared=declared)
     return Probe(
@@ -121,6 +121,24 @@ def _probe_open(container: InputContainer) -> Probe:
 
 def _is_cover_art(track: VideoStream) -> bool:
     return bool(track.disposition & Disposition.attached_pic)
+
+
+def _heard_or_seen(container: InputContainer) -> list[VideoStream | AudioStream]:
+    """Pictures and sounds: chapters, subtitles and time codes promise what nobody looks for."""
+    return [*container.streams.video, *container.streams.audio]
+
+
+def _declared_seconds(container: InputContainer) -> float:
+    """The word of the tracks that count where all of them give one, else the whole file's."""
+    start = (container.start_time or 0) / av.time_base
+    ends = [
+        float(((track.start_time or 0) + track.duration) * track.time_base) - start
+        for track in _heard_or_seen(container)
+        if track.duration and track.time_base
+    ]
+    if ends and len(ends) == len(_heard_or_seen(container)):
+        return max(ends)
+    return container.duration / av.time_base if container.duration else 0.0
 
 
 def _read_packets(container: InputContainer) -> tuple[dict[int, float], dict[int, int]]:
@@ -148,7 +166,7 @@ def _fault(
         return "corrupt", "it declares tracks but holds no data"
     if seconds < WHOLE_ENOUGH * declared:
         return "truncated", f"it ends at {seconds:.2f} s, and declares {declared:.2f} s"
-    for track in container.streams:
+    for track in _heard_or_seen(container):
         found = counts.get(track.index, 0)
         if found < WHOLE_ENOUGH * track.frames:
             return "truncated", f"it holds {found} of {track.frames} {track.type} packets"

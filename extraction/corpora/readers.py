@@ -13,7 +13,7 @@ from extraction.corpora.iemocap.dialogues import IemocapQuirks
 from extraction.corpora.iemocap.reader import PROTOCOLS, read_iemocap
 from extraction.corpora.manifest import read_manifest
 from extraction.corpora.meld.parts import MeldQuirks
-from extraction.corpora.meld.reader import TEST_CLIPS, read_meld
+from extraction.corpora.meld.reader import ALIGNMENTS, TEST_CLIPS, read_meld
 from extraction.corpora.quirks import Quirks, load_quirks
 
 
@@ -25,16 +25,20 @@ class Reader:
         read: called with the corpus' folder, its `quirks`, and a keyword argument for each policy.
         quirks: the dataclass that the corpus' TOML must fit; <corpus>.toml lies beside its module.
         policies: the allowed values of each policy, the default first.
+        files: policies that name a file; None where it is not given.
     """
 
     read: Callable[..., Corpus]
     quirks: type[Quirks]
     policies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    files: tuple[str, ...] = ()
 
 
+MELD_POLICIES = {"test_clips": TEST_CLIPS, "alignment": ALIGNMENTS}
+MELD_FILES = ("alignment_file",)
 READERS: Mapping[str, Reader] = {
-    "meld": Reader(partial(read_meld, name="meld"), MeldQuirks, {"test_clips": TEST_CLIPS}),
-    "demo": Reader(partial(read_meld, name="demo"), MeldQuirks, {"test_clips": TEST_CLIPS}),
+    "meld": Reader(partial(read_meld, name="meld"), MeldQuirks, MELD_POLICIES, MELD_FILES),
+    "demo": Reader(partial(read_meld, name="demo"), MeldQuirks, MELD_POLICIES, MELD_FILES),
     "iemocap": Reader(read_iemocap, IemocapQuirks, {"protocol": PROTOCOLS}),
 }
 QUIRKS = "quirks"  # of every corpus but a manifest: the path of a list to read instead of the shipped one
@@ -47,7 +51,8 @@ def open_corpus(dataset: str, root: Path | None, policy: Mapping[str, str]) -> C
         dataset: "meld", "iemocap", "demo", or the path of a manifest.csv.
         root: folder of the raw corpus; None for data/<dataset> here. Of a manifest: the folder that its media
             paths are relative to; None for its own.
-        policy: `test_clips` = corrected | plain (meld, demo), `protocol` = erc7433 | majority7380 (iemocap),
+        policy: of meld and demo `test_clips` = corrected | plain, `alignment` = none | meld-fair, and
+            `alignment_file` = path; of iemocap `protocol` = erc7433 | majority7380; of each of them
             `quirks` = path of a list of quirks to read instead of the shipped one.
 
     Returns:
@@ -87,13 +92,13 @@ def _open_manifest(dataset: str, root: Path | None, policy: Mapping[str, str]) -
     return read_manifest(path, root=root, quirks=Quirks())
 
 
-def _chosen(dataset: str, policy: Mapping[str, str]) -> dict[str, str]:
-    allowed = READERS[dataset].policies
+def _chosen(dataset: str, policy: Mapping[str, str]) -> dict[str, str | Path | None]:
+    allowed, files = READERS[dataset].policies, READERS[dataset].files
     for key, value in policy.items():
-        if key == QUIRKS:
+        if key in (*files, QUIRKS):
             continue
         if key not in allowed:
-            known = [*allowed, QUIRKS]
+            known = [*allowed, *files, QUIRKS]
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(known)}"
             raise CorpusError(f"policy {key!r} = {value!r} is none of {dataset}; {hint}")
@@ -101,7 +106,8 @@ def _chosen(dataset: str, policy: Mapping[str, str]) -> dict[str, str]:
             raise CorpusError(
                 f"policy {key} = {value!r} of {dataset}: allowed is {' or '.join(allowed[key])}"
             )
-    return {key: policy.get(key, values[0]) for key, values in allowed.items()}
+    paths = {key: Path(policy[key]) if key in policy else None for key in files}
+    return {key: policy.get(key, values[0]) for key, values in allowed.items()} | paths
 
 
 def _root(dataset: str, root: Path | None) -> Path:

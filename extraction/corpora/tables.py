@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from extraction.corpora.corpus import CorpusError
 
+MOST_TOLD = 100  # defects of one table
 WIDE_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -41,6 +43,43 @@ class Row:
         return int(value)
 
 
+class Defects:
+    """What is wrong with a table, gathered over all its rows and told at once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: list[CorpusError] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def note(self, error: CorpusError) -> None:
+        """Keep an error; reading goes on."""
+        self._found.append(error)
+
+    @contextmanager
+    def noted(self) -> Iterator[None]:
+        """Keep the error that the block raises, if it does."""
+        try:
+            yield
+        except CorpusError as error:
+            self.note(error)
+
+    def refuse(self) -> None:
+        """Say all that was found.
+
+        Raises:
+            CorpusError: anything was; of very many the first, and how many there are.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            lines = [str(error) for error in self._found[:MOST_TOLD]]
+            if len(self._found) > MOST_TOLD:
+                lines.append(f"and {len(self._found) - MOST_TOLD} more")
+            raise CorpusError("\n".join([f"{self._path} has {len(self._found)} defects", *lines]))
+
+
 def read_table(path: Path, columns: Sequence[str], *, optional: Sequence[str] = ()) -> list[Row]:
     """Read a CSV file.
 
@@ -53,10 +92,10 @@ def read_table(path: Path, columns: Sequence[str], *, optional: Sequence[str] = 
         Rows in file order; blank lines are skipped.
 
     Raises:
-        CorpusError: the file is absent, empty, not UTF-8, not CSV, lacks a column or has a ragged row.
+        CorpusError: the file is absent, empty, not UTF-8, not CSV, lacks a column or has ragged rows.
     """
     reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    rows = []
+    rows, defects = [], Defects(path)
     try:
         header = next(reader)
         _check_header(path, header, columns)
@@ -64,10 +103,10 @@ def read_table(path: Path, columns: Sequence[str], *, optional: Sequence[str] = 
             if not cells:
                 continue
             if len(cells) != len(header):
-                raise CorpusError(
-                    f"{path}, line {reader.line_num}: {len(cells)} cells where the header has {len(header)}, "
-                    f"beginning {cells[0]!r}; quote cells that hold commas or quotes"
-                )
+                found = f"{len(cells)} cells where the header has {len(header)}, beginning {cells[0]!r}"
+                remedy = "quote cells that hold commas or quotes"
+                defects.note(CorpusError(f"{path}, line {reader.line_num}: {found}; {remedy}"))
+                continue
             named = dict(zip(header, cells, strict=True))
             kept = {column: named[column] for column in columns}
             kept |= {column: named.get(column, "") for column in optional}
@@ -76,6 +115,7 @@ def read_table(path: Path, columns: Sequence[str], *, optional: Sequence[str] = 
         raise CorpusError(
             f"{path}, line {reader.line_num}: not CSV: {error}; quote cells that hold commas or quotes"
         ) from error
+    defects.refuse()
     if not rows:
         raise CorpusError(f"{path}, line {reader.line_num}: a header but no rows; copy or download it again")
     return rows

@@ -5,7 +5,8 @@ starts at 0 with the file's first picture or sound; intervals are half-open.
 """
 
 from extraction.media.faults import MediaError
-from extraction.media.pictures import Frame, GreyFrame, read_grey_frames, read_keyframes
-from extraction.media.sound import Pcm, read_pcm
+from extraction.media.pictures import Frame, GreyFrame
+from extraction.media.pieces import read_grey_frames, read_keyframes, read_pcm
+from extraction.media.sound import Pcm
 
 __all__ = ["Frame", "GreyFrame", "MediaError", "Pcm", "read_grey_frames", "read_keyframes", "read_pcm"]

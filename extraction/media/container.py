@@ -52,19 +52,24 @@ StreamT = TypeVar("StreamT", VideoStream, AudioStream)
 
 
 class Interval(NamedTuple):
-    """Half-open interval on the file's clock, in seconds; `end` is infinite where none was asked for."""
+    """Half-open interval on the file's clock, in seconds; `end` is infinite where none was asked for.
+
+    The file may end before it does by `slack`, and is whole all the same.
+    """
 
     start: float
     end: float
+    slack: float = 0.0
 
     @classmethod
     def of(cls, span: MediaSpan) -> Interval:
         """The interval that a span asks for."""
-        return cls(span.start_seconds or 0.0, math.inf if span.end_seconds is None else span.end_seconds)
+        end = math.inf if span.end_seconds is None else span.end_seconds
+        return cls(span.start_seconds or 0.0, end, span.slack_seconds)
 
     def is_whole(self) -> bool:
         """Tell whether nothing was cut off."""
-        return self == (0.0, math.inf)
+        return (self.start, self.end) == (0.0, math.inf)
 
     def is_after(self, seconds: float) -> bool:
         """Tell whether a time lies before the interval; times within a microsecond are equal."""
@@ -137,7 +142,7 @@ class Track(Generic[StreamT]):
             check_riff_size(self._path)
         declared = self.declared_end
         asked = declared if math.isinf(interval.end) else interval.end
-        if math.isinf(asked) or _is_whole_enough(end_seconds, asked, interval.start):
+        if math.isinf(asked) or _is_whole_enough(end_seconds, asked - interval.slack, interval.start):
             return
         if not self.stream.duration and math.isinf(interval.end):
             # what is declared is the file's duration: another track may be the one that is so long

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -34,7 +34,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
-from extraction.extractor import Half, MediaSpan
+from extraction.extractor import MediaSpan, Region
 from extraction.media.container import Interval, Track, decoding_time, opened
 from extraction.media.display import Decoded, container_aspect, displayed
 from extraction.media.faults import WHOLE_ENOUGH, MediaError
@@ -55,44 +55,58 @@ class Frame:
     Args:
         index: position among the frames of the span.
         seconds: when it is shown, counted from the start of the span (of the file, where there is no span).
-        rgb: (height, width, 3), as displayed: square pixels, no combs, upright; then cut to the span's half.
+        rgb: (height, width, 3), as displayed (square pixels, no combs, upright), then cut to the region.
         luma_after: (height, width) grey picture 0.03 s later or more, within the span; None if there is none,
             or if it was not asked for.
+        after_cut: another piece of the span begins: what was before it was filmed elsewhere.
     """
 
     index: int
     seconds: float
     rgb: UInt8[np.ndarray, "height width 3"]
     luma_after: NDArray[np.uint8] | None
+    after_cut: bool = False
 
 
-def read_keyframes(
-    span: MediaSpan, *, every: int = 10, most: int, chunk: int = 16, with_motion: bool = False
+def count_frames(span: MediaSpan) -> int:
+    """How many frames a span of one piece has, without decoding any.
+
+    Raises:
+        MediaError: see this module's description.
+    """
+    with opened(span.path, VideoStream) as track:
+        return len(_list_frames(track, Interval.of(span)).shown)
+
+
+def keyframes_among(frames: int, *, every: int, most: int) -> list[int]:
+    """Which of so many frames are keyframes: one in `every`, or `most` of these, evenly spread."""
+    keyframes = list(range(0, frames, every))
+    if len(keyframes) > most:
+        keyframes = [keyframes[round(place)] for place in np.linspace(0, len(keyframes) - 1, most)]
+    return keyframes
+
+
+def read_keyframes_of_one(
+    span: MediaSpan, choose: Callable[[int], list[int]], *, chunk: int, with_motion: bool
 ) -> Iterator[list[Frame]]:
-    """Decode the keyframes of a span, some at a time, so that memory does not grow with length.
+    """Decode the keyframes of a span of one piece, some at a time, so that memory does not grow with length.
 
     Args:
-        every: one frame in so many is a keyframe.
-        most: if there are more keyframes, this many of them, evenly spread.
+        choose: which of so many frames are keyframes; one at least.
         chunk: keyframes handed over at once; fewer if they are very large.
         with_motion: also give the grey picture shortly after each.
 
     Raises:
         MediaError: the rules are in this module's description. What was handed over before is then worthless.
-        ValueError: `every`, `most` or `chunk` below 1.
     """
-    if min(every, most, chunk) < 1:
-        raise ValueError(f"every={every}, most={most}, chunk={chunk}: each must be at least 1")
     interval = Interval.of(span)
     with opened(span.path, VideoStream) as track:
-        wanted = _choose(
-            track, _list_frames(track, interval), every=every, most=most, with_motion=with_motion
-        )
+        wanted = _wanted(track, _list_frames(track, interval), choose, with_motion=with_motion)
         full: list[Frame] = []
         size, count, reached = 0, 0, -1
         for picture in _pictures(_decode(track, interval, wanted), wanted):
             count, reached = count + 1, picture.index
-            full.append(_frame(picture, track.seconds(picture.timestamp) - interval.start, span.half))
+            full.append(_frame(picture, track.seconds(picture.timestamp) - interval.start, span.region))
             size += full[-1].rgb.nbytes
             if len(full) == chunk or size >= MOST_CHUNK_BYTES:
                 yield full
@@ -115,20 +129,23 @@ class GreyFrame:
     luma: UInt8[np.ndarray, "height width"]
 
 
-def read_grey_frames(span: MediaSpan) -> Iterator[GreyFrame]:
-    """Decode every picture of a span, one at a time, for what moves between keyframes.
+def read_grey_frames_of_one(span: MediaSpan) -> Iterator[GreyFrame]:
+    """Decode every picture of a span of one piece, one at a time, for what moves between keyframes.
 
     Raises:
-        MediaError: as `read_keyframes`.
+        MediaError: no picture track, no pictures in the span, or not enough of them.
     """
     interval = Interval.of(span)
     with opened(span.path, VideoStream) as track:
-        listing = _list_frames(track, interval)
-        wanted = _choose(track, listing, every=1, most=len(listing.shown), with_motion=False)
+        wanted = _wanted(track, _list_frames(track, interval), _all_of, with_motion=False)
         for picture in _pictures(_decode(track, interval, wanted), wanted):
             seconds = track.seconds(picture.timestamp) - interval.start
-            luma = _half(displayed(picture.decoded, "gray"), span.half)
+            luma = _within(displayed(picture.decoded, "gray"), span.region)
             yield GreyFrame(index=picture.index, seconds=seconds, luma=luma)
+
+
+def _all_of(frames: int) -> list[int]:
+    return list(range(frames))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,13 +213,11 @@ class _Wanted:
     slots: list[int] | None
 
 
-def _choose(
-    track: Track[VideoStream], listing: _Listing, *, every: int, most: int, with_motion: bool
+def _wanted(
+    track: Track[VideoStream], listing: _Listing, choose: Callable[[int], list[int]], *, with_motion: bool
 ) -> _Wanted:
     shown = listing.shown
-    keyframes = list(range(0, len(shown), every))
-    if len(keyframes) > most:
-        keyframes = [keyframes[round(place)] for place in np.linspace(0, len(keyframes) - 1, most)]
+    keyframes = choose(len(shown))
     followers = [_follower(track, shown, keyframe) if with_motion else None for keyframe in keyframes]
     needed = {shown[keyframe] for keyframe in keyframes} | {time for time in followers if time is not None}
     return _Wanted(
@@ -302,14 +317,13 @@ def _check_decoded(name: str, wanted: _Wanted, *, count: int, reached: int) -> N
         )
 
 
-def _frame(picture: _Picture, seconds: float, half: Half | None) -> Frame:
-    rgb = _half(displayed(picture.decoded, "rgb24"), half)
-    luma_after = None if picture.after is None else _half(displayed(picture.after, "gray"), half)
+def _frame(picture: _Picture, seconds: float, region: Region | None) -> Frame:
+    rgb = _within(displayed(picture.decoded, "rgb24"), region)
+    luma_after = None if picture.after is None else _within(displayed(picture.after, "gray"), region)
     return Frame(index=picture.index, seconds=seconds, rgb=rgb, luma_after=luma_after)
 
 
-def _half(pixels: NDArray[np.uint8], half: Half | None) -> NDArray[np.uint8]:
-    middle = pixels.shape[1] // 2
-    if half is not None:
-        pixels = pixels[:, :middle] if half is Half.LEFT else pixels[:, middle:]
+def _within(pixels: NDArray[np.uint8], region: Region | None) -> NDArray[np.uint8]:
+    if region is not None:
+        pixels = pixels[region.of(*pixels.shape[:2])]
     return np.ascontiguousarray(pixels, dtype=np.uint8)

@@ -75,8 +75,10 @@ class Pcm:
         return float(np.abs(self.samples).max(initial=0.0))
 
 
-def read_pcm(span: MediaSpan, *, sampling_rate: int = 16_000, most_seconds: float = MOST_SECONDS) -> Pcm:
-    """Decode the sound of a span, cut to the sample at the file's own rate, then resampled.
+def read_pcm_of_one(
+    span: MediaSpan, *, sampling_rate: int = 16_000, most_seconds: float = MOST_SECONDS
+) -> Pcm:
+    """Decode the sound of a span of one piece, cut to the sample at the file's own rate, then resampled.
 
     Args:
         sampling_rate: in Hz, of the result.
@@ -205,7 +207,7 @@ def _cut(block: _Block, interval: Interval) -> _Block:
     """What of a block lies in the interval, to the sample."""
     if interval.is_whole():
         return block
-    first, end = (_samples_until(seconds, block) for seconds in interval)
+    first, end = (_samples_until(seconds, block) for seconds in (interval.start, interval.end))
     start = block.start_seconds + first / block.rate
     return _Block(samples=block.samples[first:end], rate=block.rate, start_seconds=start, policy=block.policy)
 

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from extraction.corpora import Corpus, Problem
+from pipelines.console import utterances_told
 from summer.corpus import Status
 from summer.store import FeatureStore
 from summer.store.comparison import Difference
@@ -33,7 +34,8 @@ def probing_bar(console: Console, files: int) -> Iterator[Callable[[int, int], N
 
 def print_problems(console: Console, corpus: Corpus, found: Sequence[Problem]) -> None:
     """Print the problems of a raw corpus by kind, known ones first."""
-    console.print(f"{corpus.name} ({corpus.protocol}): {len(corpus.clips)} utterances", highlight=False)
+    told = utterances_told([clip.utterance for clip in corpus.clips])
+    console.print(f"{corpus.name} ({corpus.protocol}): {told}", highlight=False)
     for title, known in (("known", True), ("NEW", False)):
         problems = [problem for problem in found if problem.known is known]
         console.print(f"\n{title} problems: {len(problems)}", highlight=False)
@@ -71,14 +73,15 @@ def report_info(path: Path, *, failed: bool) -> int:
         for name, value in (*header.settings.items(), *header.reduction.items()):
             table.add_row(f"  {name}", escape(value))
         console.print(table)
-        for split, count in Counter(utterance.split for utterance in rows.utterances).items():
+        for split in dict.fromkeys(utterance.split for utterance in rows.utterances):
+            told = utterances_told([utterance for utterance in rows.utterances if utterance.split is split])
             statuses = Counter(
                 status
                 for utterance, status in zip(rows.utterances, rows.statuses, strict=True)
                 if utterance.split is split
             )
             named = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
-            console.print(f"{split}: {count} utterances: {named}", highlight=False)
+            console.print(f"{split}: {told}: {named}", highlight=False)
         if failed:
             for utterance, status, reason in zip(rows.utterances, rows.statuses, rows.reasons, strict=True):
                 if status is not Status.OK:

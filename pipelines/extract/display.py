@@ -19,6 +19,7 @@ from extraction.corpora import Corpus
 from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks
 from extraction.run import Progress, Report
 from extraction.text import TuningProgress
+from pipelines.console import utterances_told
 from pipelines.extractors import Setting
 from summer.corpus import Split, Status
 
@@ -30,8 +31,9 @@ SECONDS_BETWEEN_LINES = 30.0
 def print_corpus(console: Console, corpus: Corpus) -> None:
     """Say what the corpus holds, and the first of its problems that are not known yet."""
     new = [problem for problem in corpus.problems if not problem.known]
+    told = utterances_told([clip.utterance for clip in corpus.clips])
     console.print(
-        f"{corpus.name} ({corpus.protocol}): {len(corpus.clips)} utterances, "
+        f"{corpus.name} ({corpus.protocol}): {told}; "
         f"{len(corpus.problems) - len(new)} known problems, {len(new)} new",
         highlight=False,
     )
@@ -103,11 +105,12 @@ def print_plan(console: Console, job: Job, workers: int) -> None:
 
 def print_tuning_plan(console: Console, setting: Setting) -> None:
     """Say what a run of the tuned text encoder would do; its fingerprint is not known before."""
-    rows = Counter(clip.utterance.split for clip in setting.corpus.clips)
+    rows = Counter(clip.utterance.split for clip in setting.corpus.clips if clip.utterance.is_labelled)
+    store = setting.folder / "text.h5"
     console.print(
         f"text: would fine-tune {setting.recipe.text.model} on {rows[Split.TRAIN]} training utterances"
         f"{_rounds(setting)} and choose the epoch on {rows[Split.DEV]} dev utterances, unless "
-        f"that is done; then extract {rows.total()} utterances into {setting.folder / 'text.h5'}",
+        f"that is done; then extract {len(setting.corpus.clips)} utterances into {store}",
         highlight=False,
     )
 

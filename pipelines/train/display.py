@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from torch.utils.tensorboard import SummaryWriter
 
+from pipelines.console import utterances_told
 from pipelines.evaluate.display import print_scores
 from summer.corpus import Split
 from summer.runs.experiment import Audience
@@ -32,7 +33,7 @@ def print_opening(console: Console, out: Path, material: Material) -> None:
     """Say what is trained on."""
     conversations = material.conversations
     console.print(
-        f"{conversations.corpus} ({conversations.protocol}): {len(conversations.utterances)} utterances; "
+        f"{conversations.corpus} ({conversations.protocol}): {utterances_told(conversations.utterances)}; "
         f"run {out}",
         highlight=False,
     )

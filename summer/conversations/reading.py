@@ -66,7 +66,7 @@ class Conversations:
     def counted(self, split: Split) -> NDArray[np.bool_]:
         """(rows,) True where an utterance of `split` has a truth and at least one usable modality."""
         seen = np.any([one.usable for one in self.features.values()], axis=0)
-        labelled = np.array([bool(u.label) and u.split is split for u in self.utterances], dtype=bool)
+        labelled = np.array([u.is_labelled and u.split is split for u in self.utterances], dtype=bool)
         both: NDArray[np.bool_] = seen & labelled
         return both
 

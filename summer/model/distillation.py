@@ -11,8 +11,8 @@ q = softmax(C_tr f_tr):
                delta is epsilon for the truth and (1 - epsilon) / (C - 1) for the other C - 1 classes
     L        = kappa_1 L_cross + kappa_2 L_align + kappa_3 L_inner + kappa_4 L_smooth                 (15)
 
-Each is a mean: of the first three over modalities and utterances where the student's modality is usable (and
-the teacher's, for 11 and 13), of 12 and 14 over utterances whose truth is known.
+Each is a mean over utterances whose truth is known; others are context. Of the first three it is a mean over
+modalities as well, where the student's is usable (and the teacher's, for 11 and 13).
 
 Dimensions: row utterances that count, cls emotion classes, width of the model.
 
@@ -120,7 +120,8 @@ def distillation_losses(
         branches: H_m of each modality, with `usable` where it has a vector.
     """
     features = torch.cat([branches[m] for m in branches])
-    there = torch.cat([usable[m] for m in branches])
+    known = labels != UNKNOWN_LABEL
+    there = torch.cat([usable[m] & known for m in branches])
     truths = labels.repeat(len(branches), 1)
     taught = teacher_features.repeat(len(branches), 1, 1)
     both = there & teacher_usable.repeat(len(branches), 1)

@@ -128,22 +128,22 @@ def _weighing(
     """How much a batch's mean loss counts, so that every utterance of an epoch counts the same.
 
     Batches hold dialogues of similar length: were each to count the same, an utterance of a short dialogue
-    would count ten times as much as one of a long dialogue.
+    would count ten times as much as one of a long dialogue. An utterance without a truth is in no loss.
     """
     if options.objective == "batches":
         return lambda _: 1.0
-    mean = sum(map(_utterances, batches)) / max(1, len(batches))
-    return lambda dialogues: _utterances(dialogues) / mean
+    mean = sum(map(_labelled, batches)) / max(1, len(batches))
+    return lambda dialogues: _labelled(dialogues) / mean
 
 
-def _utterances(dialogues: Sequence[DialogueRows]) -> int:
-    return sum(len(located.dialogue.utterances) for located in dialogues)
+def _labelled(dialogues: Sequence[DialogueRows]) -> int:
+    return sum(u.is_labelled for located in dialogues for u in located.dialogue.utterances)
 
 
 def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) -> list[list[DialogueRows]]:
     split = options.select_on
     batches = dealer.deal(split, size=options.batch_dialogues, generator=None)
-    if not any(u.label for batch in batches for located in batch for u in located.dialogue.utterances):
+    if not any(u.is_labelled for batch in batches for located in batch for u in located.dialogue.utterances):
         other = "choose on dev"
         if split is Split.DEV:
             other = "give the corpus a dev split, or take --select-on test, which inflates the score"

@@ -163,6 +163,24 @@ def an_utterance_without_any_modality_breaks_nothing(name: str, _: Path) -> None
     assert all(torch.isfinite(p.grad).all() for p in stage.parameters() if p.grad is not None)
 
 
+def what_has_no_label_is_in_no_loss(name: str, _: Path) -> None:
+    """A dialogue without any label: no model reads it with another, so nothing of it is in the loss."""
+    made = made_learnable(modalities=EVERY_MODALITY)
+    unlabelled = [
+        replace(u, label="") if u.split is Split.TRAIN and u.dialogue in ("dia1", "dia2") else u
+        for u in made.utterances
+    ]
+    material = prepare(replace(made, utterances=tuple(unlabelled)), TINY)
+    dialogues = material.dealer.of_split(Split.TRAIN)
+    stage = new_stage(name, material).eval()
+    with torch.no_grad():
+        together, apart = (
+            stage(material.dealer.batch(some)) for some in (dialogues, dialogues[:1] + dialogues[3:])
+        )
+    for term, loss in apart.items():
+        torch.testing.assert_close(together[term], loss, atol=1e-6, rtol=1e-5, msg=term)
+
+
 def every_parameter_gets_a_gradient(name: str, _: Path) -> None:
     material = material_of()
     stage = new_stage(name, material).train()
@@ -236,6 +254,7 @@ BATTERY: Sequence[Callable[[str, Path], None]] = (
     evaluation_is_the_same_twice,
     any_modalities_will_do,
     an_utterance_without_any_modality_breaks_nothing,
+    what_has_no_label_is_in_no_loss,
     every_parameter_gets_a_gradient,
     a_stopped_training_ends_like_an_unbroken_one,
     a_model_read_back_says_exactly_the_same,

@@ -23,26 +23,20 @@ SENTENCES = "sentences/wav"
 
 
 @validated(frozen=True, kw_only=True, config=STRICT)
-class UndecidedRule:
+class SharedLabels:
     """Which turns without a majority the field's shared features label nevertheless.
 
     Args:
-        undecided: a turn of this label is
-        label: this one, where
-        rating: is the first label of
-        ratings: so many evaluators at least.
-        further: label by turn, for turns that no rule finds.
-        turns: rows of this protocol as read here.
-        published_turns: rows in published work.
+        undecided: the majority label of these turns.
+        label: what they are called.
+        turns: their ids.
+        rows: labelled turns of the whole protocol, as published work has it.
     """
 
     undecided: str
     label: str
-    rating: str
-    ratings: int
-    further: dict[str, str]
-    turns: int
-    published_turns: int
+    turns: tuple[str, ...]
+    rows: int
 
 
 @validated(frozen=True, kw_only=True, config=STRICT)
@@ -59,7 +53,7 @@ class IemocapQuirks(Quirks):
     dev_dialogues: tuple[str, ...]
     dialogues: int
     turns: dict[str, int]
-    erc7433: UndecidedRule
+    erc7433: SharedLabels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +61,7 @@ class FilmedDialogue:
     """One dialogue.
 
     Args:
-        turns: all that were rated, in order of time.
+        turns: all that were rated, in order of time; those of other labels are context.
         transcription: None if the file is absent.
         film: None if the file is absent.
         sentences: sound file by turn.

@@ -1,6 +1,6 @@
 """The two text formats of IEMOCAP: evaluations (labels and times) and transcriptions (words).
 
-An evaluation file holds blocks; the first line is tab separated, then one line per evaluator:
+An evaluation file holds blocks; the first line is tab separated, then one line per evaluator (not read):
 
     [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
     C-E2:	Neutral;	()
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from extraction.corpora.corpus import CorpusError
@@ -26,7 +26,6 @@ TIMES = r"\[\s*(?P<start>\d+(?:\.\d+)?)\s*-\s*(?P<end>\d+(?:\.\d+)?)\s*\]"
 # Session, who wears the markers, scene, who speaks, number.
 TURN = r"(?P<turn>Ses\d\d[FM]_\w+_[FM](?:\d{3}|XX\d+))"
 RATED = re.compile(TIMES + r"\s+" + TURN + r"\s+(?P<label>[a-z]+)\s+\[.*")
-RATING = re.compile(r"C-\w+:\s*(?P<first>[A-Za-z ]+?)\s*;.*")
 SPOKEN = re.compile(TURN + r"\s*" + TIMES + r"\s*:\s?(?P<text>.*)")
 NOTE = re.compile(r"[FM]: ?.*")  # a noise or an aside, said by one of the two, that is no turn
 UNRATED = re.compile(r".*_[FM]XX\d+")
@@ -39,14 +38,12 @@ class RatedTurn:
     Args:
         start_seconds, end_seconds: on the clock of the dialogue.
         label: by majority, "xxx" where there was none.
-        ratings: the first label of each evaluator, the speaker included.
     """
 
     id: str
     start_seconds: float
     end_seconds: float
     label: str
-    ratings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +72,18 @@ def read_evaluation(path: Path) -> list[RatedTurn]:
         CorpusError: not readable, a line in brackets of another form, a turn twice, no turn at all.
     """
     turns: dict[str, RatedTurn] = {}
-    last = ""
     text, _ = read_lines(path)
     for number, line in enumerate(text, start=1):
         if match := RATED.fullmatch(line):
-            last = match["turn"]
-            if last in turns:
-                raise CorpusError(f"{path}, line {number}: turn {last!r} is there twice; keep one of the two")
-            turns[last] = RatedTurn(
-                id=last,
+            name = match["turn"]
+            if name in turns:
+                raise CorpusError(f"{path}, line {number}: turn {name!r} is there twice; keep one of the two")
+            turns[name] = RatedTurn(
+                id=name,
                 start_seconds=float(match["start"]),
                 end_seconds=float(match["end"]),
                 label=match["label"],
-                ratings=(),
             )
-        elif match := RATING.fullmatch(line):
-            if last:
-                turns[last] = replace(turns[last], ratings=(*turns[last].ratings, match["first"]))
         elif line.startswith("["):
             raise CorpusError(
                 f"{path}, line {number}: {line[:60]!r} is not '[start - end] turn label [v, a, d]'; restore "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from extraction.corpora.corpus import Problem
 from extraction.corpora.layout import relative
+from extraction.corpora.meld.alignment import Media
 from extraction.corpora.meld.parts import MeldQuirks, Part, SplitQuirks, clip_name, key_of
 from extraction.corpora.tables import Row
 from summer.corpus import Split, Utterance
@@ -14,12 +15,19 @@ from summer.corpus import Split, Utterance
 MISSING_REMEDY = "audio and video get the status missing; put the file there and run with --retry-failed"
 
 
-def problems(root: Path, parts: Sequence[Part], quirks: MeldQuirks, test_clips: str) -> Iterator[Problem]:
+def problems(
+    root: Path,
+    parts: Sequence[Part],
+    quirks: MeldQuirks,
+    test_clips: str,
+    media: Mapping[str, Media],
+) -> Iterator[Problem]:
     """Problems of the whole corpus, then split by split.
 
     Args:
         parts: the splits that were found.
         test_clips: the policy.
+        media: of each utterance, by id.
     """
     found = {part.split for part in parts}
     for split, release in quirks.splits.items():
@@ -35,7 +43,7 @@ def problems(root: Path, parts: Sequence[Part], quirks: MeldQuirks, test_clips: 
         yield from _count_problems(root, part, quirks.splits[part.split])
         yield from _file_problems(root, part, quirks)
         for utterance in part.utterances:
-            yield from _utterance_problems(part, utterance, quirks, test_clips)
+            yield from _utterance_problems(part, utterance, quirks, test_clips, media[utterance.id])
     yield from _shared_problems(root, parts, quirks)
 
 
@@ -97,7 +105,7 @@ def _file_problems(root: Path, part: Part, quirks: MeldQuirks) -> Iterator[Probl
 
 
 def _utterance_problems(
-    part: Part, utterance: Utterance, quirks: MeldQuirks, test_clips: str
+    part: Part, utterance: Utterance, quirks: MeldQuirks, test_clips: str, media: Media
 ) -> Iterator[Problem]:
     key = key_of(utterance)
     row = part.rows[key]
@@ -112,7 +120,9 @@ def _utterance_problems(
         )
     if part.files is None:
         return
-    if part.chosen(key, test_clips) is None:
+    if media.unaligned:
+        yield _unaligned_problem(part, utterance, quirks, media)
+    if media.span is None:
         listed = quirks.listed("missing", utterance.id)
         yield Problem(
             kind="missing",
@@ -121,13 +131,24 @@ def _utterance_problems(
             what=f"{clip_name(key)}.mp4 is not in {part.files.folder.name}",
             remedy=listed.remedy if listed else MISSING_REMEDY,
         )
-    elif key in part.files.corrected:
+    elif key in part.files.corrected and not media.is_aligned:
         yield _twin_problem(utterance, part.files.corrected[key], test_clips)
-    for entry in quirks.known_of(utterance.id):
-        if entry.kind not in ("missing", "mis-timed") and part.chosen(key, test_clips) is not None:
+    for entry in () if media.is_aligned else quirks.known_of(utterance.id):
+        if entry.kind not in ("missing", "mis-timed") and media.span is not None:
             yield Problem(
                 kind=entry.kind, where=utterance.id, known=True, what=entry.what, remedy=entry.remedy
             )
+
+
+def _unaligned_problem(part: Part, utterance: Utterance, quirks: MeldQuirks, media: Media) -> Problem:
+    listed = [quirks.listed("missing", f"{part.split}/{clip_name(key)}") for key in media.missing]
+    return Problem(
+        kind="unaligned",
+        where=utterance.id,
+        known=all(listed),
+        what=media.unaligned,
+        remedy="its own clip is used whole: words may lack, or another's be in it; its rows say so",
+    )
 
 
 def _twin_problem(utterance: Utterance, twin: Path, test_clips: str) -> Problem:

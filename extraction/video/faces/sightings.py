@@ -59,7 +59,7 @@ def gather(
     for frames in read_keyframes(span, every=every, most=most, chunk=chunk, with_motion=with_motion):
         for frame, faces in zip(frames, detect([frame.rgb for frame in frames]), strict=True):
             earlier, look = look, Look.of(frame.rgb)
-            if earlier is not None and look.is_cut_from(earlier):
+            if earlier is not None and (frame.after_cut or look.is_cut_from(earlier)):
                 cuts.add(len(keyframes))
             keyframes.append(tuple(_sighting(len(keyframes), frame, face) for face in faces))
     return Sightings(keyframes=tuple(keyframes), cuts=frozenset(cuts))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from extraction.corpora import Corpus, Problem, check_corpus, open_corpus
+from tests import media_factory
 from tests.extraction.corpora.trees import (
     MELD_FOLDERS,
     manifest_row,
@@ -17,6 +18,7 @@ from tests.extraction.corpora.trees import (
     write_film,
     write_iemocap,
 )
+from tests.media_factory import Picture, Sound
 from tests.places import DEMO
 
 TEST = MELD_FOLDERS["test"]
@@ -54,6 +56,15 @@ def meld(root: Path, rows: Mapping[tuple[int, int], Mapping[str, object] | None]
 
 def test_usual_clips_that_agree_with_their_annotations_are_no_problem(tmp_path: Path) -> None:
     assert probed(meld(tmp_path, {(0, 0): {}, (0, 1): {"layout": "5.1"}}), tmp_path) == []
+
+
+@pytest.mark.parametrize("length_of_all", [False, True])
+def test_a_clip_with_a_third_track_as_melds_have_is_no_problem(tmp_path: Path, length_of_all: bool) -> None:
+    path = touch(tmp_path / TEST / "dia0_utt0.mp4")
+    picture = Picture(width=1280, height=720)
+    media_factory.chaptered(path, picture=picture, sound=Sound(layout="mono"), length_of_all=length_of_all)
+    found = kinds(probed(meld(tmp_path, {(0, 0): None}), tmp_path))
+    assert found == {("test/dia0_utt0", "sound"): False}  # mono, which MELD is not; nothing of its length
 
 
 def test_every_trouble_of_a_clip_is_found_by_kind(tmp_path: Path) -> None:

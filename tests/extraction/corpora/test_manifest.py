@@ -8,6 +8,7 @@ from unicodedata import normalize
 import pytest
 
 from extraction.corpora import Corpus, CorpusError, open_corpus
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, Region
 from tests.extraction.corpora.trees import manifest_row, touch, write_csv
 
 
@@ -155,11 +156,76 @@ def test_a_wrong_value_is_an_error_with_file_line_and_remedy(
         opened(tmp_path, *rows)
 
 
+@pytest.mark.parametrize(
+    ("region", "expected"),
+    [
+        ("", None),
+        ("left", LEFT_HALF),
+        (" right ", RIGHT_HALF),
+        ("0.5 0 1 1", RIGHT_HALF),
+        ("0.25, 0, 0.75, 0.5", Region(0.25, 0.0, 0.75, 0.5)),
+    ],
+)
+def test_a_row_may_say_where_in_the_picture_its_speaker_is(
+    tmp_path: Path, region: str, expected: Region | None
+) -> None:
+    touch(tmp_path / "a.mp4")
+    (clip,) = opened(tmp_path, manifest_row("a") | {"region": region}).clips
+    assert clip.video is not None
+    assert clip.video.region == expected
+    assert clip.audio is not None
+    assert clip.audio.region is None
+
+
+@pytest.mark.parametrize(
+    "region", ["middle", "0.5", "0 0 1", "0 0 0 1", "0.5 0 0.25 1", "-0.1 0 1 1", "0 0 1 x"]
+)
+def test_a_region_that_is_none_is_an_error(tmp_path: Path, region: str) -> None:
+    with pytest.raises(CorpusError, match=r"line 2: region is .*; give left or right, or four shares"):
+        opened(tmp_path, manifest_row("a") | {"region": region})
+
+
+def test_all_defects_of_all_rows_are_told_at_once(tmp_path: Path) -> None:
+    rows = [
+        manifest_row("a", dialogue="x", label="joy"),
+        manifest_row("b", dialogue="x"),
+        manifest_row("c", dialogue="x", turn="00"),
+        manifest_row("d", split="valid", turn="last", media="../none.mp4"),
+        manifest_row("a", dialogue="y", label="zest"),
+        manifest_row("e", split="test", label="jou"),
+    ]
+    rows = [row | {"start_seconds": "", "end_seconds": "", "region": ""} for row in rows]
+    rows[1] |= {"end_seconds": "0", "region": "middle"}
+    with pytest.raises(CorpusError) as caught:
+        opened(tmp_path, *rows)
+    title, *told = str(caught.value).splitlines()
+    assert title == f"{tmp_path / 'manifest.csv'} has 9 defects"
+    assert sorted(line.partition(", ")[2].partition(";")[0] for line in told) == [
+        "line 3: end_seconds is '0'",
+        "line 3: region is 'middle'",
+        "line 3: turn is '0'",
+        "line 4: turn is '00'",
+        "line 5: media is '../none.mp4'",
+        "line 5: split is 'valid'",
+        "line 5: turn is 'last'",
+        "line 6: id is 'a'",
+        "line 7: label is 'jou'",
+    ]
+
+
+def test_of_very_many_defects_the_first_are_told_and_all_counted(tmp_path: Path) -> None:
+    rows = [manifest_row(f"{number}", turn="x", dialogue=f"{number}") for number in range(250)]
+    with pytest.raises(CorpusError, match=r"(?s)has 250 defects\n.*line 101: .*\nand 150 more$"):
+        opened(tmp_path, *rows)
+
+
 def test_the_digest_follows_rows_and_named_media(tmp_path: Path) -> None:
     digest = opened(tmp_path / "one", manifest_row("a")).digest
     assert opened(tmp_path / "two", manifest_row("a")).digest == digest
     assert opened(tmp_path / "two", manifest_row("a", media="b.mp4")).digest != digest
     assert opened(tmp_path / "two", manifest_row("a", text="Hm?")).digest != digest
+    assert opened(tmp_path / "two", manifest_row("a") | {"region": ""}).digest == digest
+    assert opened(tmp_path / "two", manifest_row("a") | {"region": "left"}).digest != digest
     assert opened(tmp_path / "two", manifest_row("a") | {"end_seconds": "1"}).digest != digest
 
 

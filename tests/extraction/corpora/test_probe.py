@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from random import Random
 
+import av
 import numpy as np
 import pytest
 
@@ -104,6 +105,22 @@ def test_a_file_that_ends_late_but_lacks_frames_is_truncated(tmp_path: Path) -> 
     assert found.seconds > 9.5
     assert found.fault == "truncated"
     assert found.reason.endswith(" of 20 video packets")
+
+
+@pytest.mark.parametrize("length_of_all", [False, True])
+def test_a_track_of_chapters_promises_nothing(tmp_path: Path, length_of_all: bool) -> None:
+    picture, sound = media_factory.Picture(), media_factory.Sound(layout="stereo", hertz=(440.0, 440.0))
+    path = media_factory.chaptered(
+        tmp_path / "dia0_utt0.mp4", picture=picture, sound=sound, length_of_all=length_of_all
+    )
+    with av.open(str(path)) as container:
+        chapters = container.streams[2]
+        assert (chapters.type, chapters.frames) == ("data", 1)
+        assert [packet.size for packet in container.demux(chapters)] == [0]  # the end of the file
+    found = probe(path)
+    assert (found.fault, found.reason) == ("", "")
+    assert found.seconds == pytest.approx(1.0, abs=0.03)
+    assert found.declared_seconds == pytest.approx(1.0, abs=0.03)
 
 
 def test_an_unknown_codec_is_corrupt(tmp_path: Path) -> None:

@@ -20,7 +20,11 @@ SHIPPED = files("extraction.corpora.meld") / "meld.toml"
         ("mled", {}, r"dataset 'mled' is not one of meld, demo, iemocap; did you mean 'meld'"),
         ("cmu", {}, r"dataset 'cmu' .*or the path of a manifest\.csv"),
         ("meld", {"test_clip": "plain"}, r"policy 'test_clip' = 'plain' .*did you mean 'test_clips'"),
-        ("meld", {"protocol": "erc7433"}, r"policy 'protocol' .*it knows test_clips, quirks"),
+        (
+            "meld",
+            {"protocol": "erc7433"},
+            r"policy 'protocol' .*it knows test_clips, alignment, alignment_file, quirks",
+        ),
         ("meld", {"test_clips": "raw"}, r"policy test_clips = 'raw' of meld: allowed is corrected or plain"),
         ("iemocap", {"protocol": "7433"}, r"allowed is erc7433 or majority7380"),
         ("some.csv", {"protocol": "erc7433"}, r"policy 'protocol': a manifest has no policies"),

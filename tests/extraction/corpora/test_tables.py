@@ -54,6 +54,11 @@ def test_an_unreadable_table_is_an_error_with_file_line_and_remedy(
         read_table(table(tmp_path, content), ["id", "text"])
 
 
+def test_all_ragged_rows_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"(?s)has 2 defects\n.*line 2: 1 cells .*\n.*line 4: 3 cells"):
+        read_table(table(tmp_path, b"id,text\n1\n2,b\n3,c,d\n"), ["id", "text"])
+
+
 def test_an_absent_table_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"none\.csv cannot be read: No such file.*check the path"):
         read_table(tmp_path / "none.csv", ["id"])

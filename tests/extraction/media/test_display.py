@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from extraction.extractor import Half, MediaSpan
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, MediaSpan, Region
 from extraction.media import Frame, read_keyframes
 from extraction.media.display import pixel_aspect, square_size
 from tests import media_factory
@@ -22,8 +22,8 @@ X264 = {"crf": "8"}
 FIELDS = Picture(width=96, height=64, options=X264)
 
 
-def keyframes(path: Path, *, half: Half | None = None, motion: bool = False, every: int = 10) -> list[Frame]:
-    span = MediaSpan(path=path, half=half)
+def keyframes(path: Path, *, region: Region | None = None, motion: bool = False, every: int = 10) -> list[Frame]:
+    span = MediaSpan(path=path, region=region)
     chunks = read_keyframes(span, every=every, most=1000, with_motion=motion)
     return [frame for chunk in chunks for frame in chunk]
 
@@ -193,14 +193,14 @@ def test_a_frame_may_bring_its_own_turn_and_the_containers_goes_before(tmp_path:
 def test_halves_are_those_of_the_displayed_picture(tmp_path: Path) -> None:
     picture = disc_clip(WIDE, x=0.75, pixel_aspect=WIDE)
     path = media_factory.write(tmp_path / "a.mp4", picture=picture)
-    left, right = (keyframes(path, half=half)[0].rgb for half in (Half.LEFT, Half.RIGHT))
+    left, right = (keyframes(path, region=half)[0].rgb for half in (LEFT_HALF, RIGHT_HALF))
     assert (left.shape, right.shape) == ((96, 116, 3), (96, 117, 3))
     assert left.max() < 20
     check_disc(right, x=0.5, y=0.4)
     upright = media_factory.turned(
         tmp_path / "b.mp4", (0, 1, -1, 0), picture=disc_clip(WIDE, pixel_aspect=WIDE)
     )
-    assert keyframes(upright, half=Half.RIGHT)[0].rgb.shape == (233, 48, 3)
+    assert keyframes(upright, region=RIGHT_HALF)[0].rgb.shape == (233, 48, 3)
 
 
 @pytest.mark.parametrize("codec", ["libx264", "libx265"])

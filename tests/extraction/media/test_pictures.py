@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from extraction.extractor import Half, MediaSpan
-from extraction.media import Frame, MediaError, read_keyframes
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, MediaSpan, Region
+from extraction.media import Frame, MediaError, read_keyframes, read_pcm
 from summer.corpus import Status
 from tests import media_factory
 from tests.media_factory import Picture, Sound, frame_number
@@ -20,7 +21,7 @@ B_FRAMES = Picture(frames=100, options={"bf": "3", "g": "60", "b_strategy": "0",
 DIVX = Picture(frames=100, codec="mpeg4", options={"bf": "2", "b": "4000000", "qmax": "3"})
 
 
-def keyframes(path: Path, *, most: int = 1000, **span: float | Half | None) -> list[Frame]:
+def keyframes(path: Path, *, most: int = 1000, **span: float | Region | None) -> list[Frame]:
     chunks = read_keyframes(MediaSpan(path=path, **span), most=most)  # type: ignore[arg-type]
     return [frame for chunk in chunks for frame in chunk]
 
@@ -197,12 +198,32 @@ def test_a_turned_clip_comes_out_upright(tmp_path: Path, degrees: int, white: st
 def test_halves_are_cut_at_the_middle(tmp_path: Path) -> None:
     picture = Picture(frames=50, width=72, codec="mpeg4")
     path = media_factory.write(tmp_path / "dialogue.avi", picture=picture, sound=Sound(codec="pcm_s16le"))
-    left = keyframes(path, start_seconds=0.8, end_seconds=1.6, half=Half.LEFT)
-    right = keyframes(path, start_seconds=0.8, end_seconds=1.6, half=Half.RIGHT)
+    left = keyframes(path, start_seconds=0.8, end_seconds=1.6, region=LEFT_HALF)
+    right = keyframes(path, start_seconds=0.8, end_seconds=1.6, region=RIGHT_HALF)
     assert [number(frame) for frame in left] == [20, 30]
     assert {frame.rgb.shape for frame in left + right} == {(48, 36, 3)}
     assert left[0].rgb[2, 2].min() > 230
     assert right[0].rgb[2, -3].max() < 25
+
+
+@pytest.mark.parametrize("degrees", [0, 90])
+def test_a_region_is_a_share_of_the_picture_as_it_is_displayed(tmp_path: Path, degrees: int) -> None:
+    path = media_factory.rotated(tmp_path / "a.mp4", degrees=degrees)
+    whole = keyframes(path)[0].rgb
+    height, width = whole.shape[:2]
+    cut = keyframes(path, region=Region(0.29, 0.5, 1.0, 0.75))[0].rgb
+    assert np.array_equal(cut, whole[height // 2 : 3 * height // 4, int(0.29 * width) :])
+
+
+def test_regions_side_by_side_share_no_pixel_and_leave_none_out() -> None:
+    edges = [0.0, 0.1, 0.29, 0.3, 0.5, 0.7, 1.0]
+    for size in range(1, 130):
+        columns = [Region(a, 0.0, b, 1.0).of(9, size)[1] for a, b in pairwise(edges)]
+        assert all(column.stop > column.start for column in columns)
+        assert all(0 <= column.start < column.stop <= size for column in columns)
+        if size >= 100:
+            assert [n for column in columns for n in range(size)[column]] == list(range(size))
+    assert Region(0.29, 0.0, 1.0, 1.0).of(1, 100)[1] == slice(29, 100)
 
 
 def test_frames_at_uneven_times_are_counted_and_keep_their_times(tmp_path: Path) -> None:
@@ -302,3 +323,12 @@ def test_real_clips_give_the_pictures_that_decoding_every_frame_gives(shared: Pa
     assert [frame.index for frame in frames] == list(range(0, len(expected), 10))
     for frame in frames:
         np.testing.assert_array_equal(frame.rgb, expected[frame.index])
+
+
+@pytest.mark.parametrize("length_of_all", [False, True])
+def test_a_track_of_chapters_cuts_nothing_off(tmp_path: Path, length_of_all: bool) -> None:
+    path = media_factory.chaptered(
+        tmp_path / "a.mp4", picture=Picture(), sound=Sound(), length_of_all=length_of_all
+    )
+    assert [number(frame) for frame in keyframes(path)] == [0, 10, 20]
+    assert read_pcm(MediaSpan(path=path)).duration_seconds == pytest.approx(1.0, abs=0.05)

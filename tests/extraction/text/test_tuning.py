@@ -17,10 +17,11 @@ from transformers import AutoModel, AutoTokenizer
 
 from extraction.extractor import Clip, WithHead
 from extraction.text import RobertaText, TuningError, TuningOptions, TuningProgress, tune_text, tuning
+from extraction.text.classifier import Row
 from extraction.text.context import speaker_token
 from extraction.text.pretrained import TextModelError
 from extraction.weights import Weights
-from summer.corpus import LabelSet, Split
+from summer.corpus import LabelSet, Split, group_dialogues
 from tests.extraction.text.tiny_encoder import clips_of, dialogue_of, emotional_clips, roberta_folder
 
 LABELS = LabelSet(("joy", "anger"))
@@ -266,6 +267,28 @@ def test_rows_without_label_or_words_are_left_out(
     with pytest.raises(Killed):
         tune(encoder, [unlabelled, *TRAIN[1:], *DEV, *silent], tmp_path / "text.encoder")
     assert trained_on == [[len(TRAIN) - 1, len(DEV)]]
+
+
+def test_what_has_no_label_is_read_along_and_not_learned_from(
+    encoder: RobertaText, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained_on: list[Row] = []
+
+    def look(_: object, rows: tuple[list[Row], list[Row]], **__: object) -> None:
+        trained_on.extend(rows[0])
+        raise Killed
+
+    monkeypatch.setattr(tuning, "train", look)
+    reader = RobertaText(weights=encoder.weights, reading="dialogue", vector="mean")
+    said = group_dialogues(
+        replace(u, label="" if u.turn else u.label) for u in (clip.utterance for clip in TRAIN)
+    )
+    with pytest.raises(Killed):
+        tune(reader, [*clips_of(*said), *DEV], tmp_path / "text.encoder")
+    everything = reader.passages(TRAIN)
+    assert [row["passage"].ids for row in trained_on] == [passage.ids for passage in everything]
+    assert [row["passage"].words for row in trained_on] == [passage.words[:1] for passage in everything]
+    assert [row["labels"] for row in trained_on] == [[LABELS.index(d.utterances[0].label)] for d in said]
 
 
 def test_memory_that_does_not_suffice_is_an_error_that_names_the_batch_size(

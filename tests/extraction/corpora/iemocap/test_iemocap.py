@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,17 +14,16 @@ from extraction.corpora.iemocap.dialogues import IemocapQuirks
 from extraction.corpora.iemocap.files import RatedTurn, read_evaluation, read_transcription
 from extraction.corpora.iemocap.reader import label_of, speaker_half
 from extraction.corpora.quirks import load_quirks
-from extraction.extractor import Half
-from summer.corpus import Split
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, Region
+from summer.corpus import Split, context_of
 from tests.extraction.corpora.trees import touch, write_iemocap
 
 AGREED = "C-E2:\tNeutral;\t()\nC-F1:\tNeutral; Sadness;\t()"
 HAPPY_TWICE = "C-E2:\tHappiness;\t()\nC-E3:\tExcited; Happiness;\t()\nC-M1:\tHappiness; Other;\t(glad)"
-HAPPY_ONCE = "C-E2:\tHappiness;\t()\nC-E3:\tExcited; Happiness;\t()\nC-E4:\tSurprise;\t()"
 TURNS = [
     ("F000", "neu", AGREED),
     ("M000", "xxx", HAPPY_TWICE),
-    ("M001", "xxx", HAPPY_ONCE),
+    ("F017", "xxx", HAPPY_TWICE),  # of Ses03M_impro05a it is one of the listed 53
     ("F001", "sur", AGREED),
     ("F002", "exc", AGREED),
 ]
@@ -60,7 +60,7 @@ def test_a_turn_becomes_a_clip_of_the_films_span_and_the_sentences_file(root: Pa
     session = root / "IEMOCAP_full_release" / "Session3"
     assert clip.video is not None
     assert clip.video.path == session / "dialog" / "avi" / "DivX" / "Ses03M_impro05a.avi"
-    assert (clip.video.start_seconds, clip.video.end_seconds, clip.video.half) == (0.25, 1.25, Half.RIGHT)
+    assert (clip.video.start_seconds, clip.video.end_seconds, clip.video.region) == (0.25, 1.25, RIGHT_HALF)
     assert clip.audio is not None
     assert clip.audio.path == session / "sentences" / "wav" / "Ses03M_impro05a" / "Ses03M_impro05a_F000.wav"
     assert (clip.audio.start_seconds, clip.audio.end_seconds, clip.remark) == (None, None, "")
@@ -92,35 +92,49 @@ def test_the_listed_dev_dialogues_are_twelve_training_dialogues(quirks: IemocapQ
 @pytest.mark.parametrize(
     ("turn", "half"),
     [
-        ("Ses01F_impro01_F000", Half.LEFT),
-        ("Ses01F_impro01_M000", Half.RIGHT),
-        ("Ses05M_script01_1b_M012", Half.LEFT),
-        ("Ses03M_impro08b_F001", Half.RIGHT),
+        ("Ses01F_impro01_F000", LEFT_HALF),
+        ("Ses01F_impro01_M000", RIGHT_HALF),
+        ("Ses05M_script01_1b_M012", LEFT_HALF),
+        ("Ses03M_impro08b_F001", RIGHT_HALF),
     ],
 )
-def test_who_wears_the_markers_sits_left(turn: str, half: Half) -> None:
+def test_who_wears_the_markers_sits_left(turn: str, half: Region) -> None:
     assert speaker_half(turn) is half
 
 
-def test_the_protocols_differ_by_undecided_turns_that_two_call_happy(root: Path) -> None:
+def test_the_protocols_differ_by_the_listed_turns(root: Path) -> None:
     field = open_corpus("iemocap", root, {})
     clean = open_corpus("iemocap", root, {"protocol": "majority7380"})
-    labels = {clip.utterance.id[-4:]: clip.utterance.label for clip in field.clips}
-    assert labels == {"F000": "neu", "M000": "hap", "F002": "exc"}
-    assert {clip.utterance.id[-4:] for clip in clean.clips} == {"F000", "F002"}
+    of_field, of_clean = (
+        {clip.utterance.id: clip.utterance.label for clip in corpus.clips} for corpus in (field, clean)
+    )
+    assert list(of_field) == list(of_clean)
+    assert of_clean == of_field | {"Ses03M_impro05a_F017": ""}
+    assert [of_field[f"Ses03M_impro05a_{turn}"] for turn, _, _ in TURNS] == ["neu", "", "hap", "", "exc"]
+    assert [of_field[f"Ses01F_impro01_{turn}"] for turn, _, _ in TURNS] == ["neu", "", "", "", "exc"]
     assert (field.protocol, clean.protocol) == ("erc7433", "majority7380")
     assert field.labels.names == ("hap", "sad", "neu", "ang", "exc", "fru")
-    assert [len(clip.dialogue.utterances) for clip in clean.clips] == [2] * 6  # other turns are no context
-    assert [clip.utterance.turn for clip in clean.clips[:2]] == [0, 4]
+    assert field.digest != clean.digest
 
 
-def test_the_speakers_own_rating_counts_and_second_labels_do_not(quirks: IemocapQuirks) -> None:
-    turn = RatedTurn(
-        id="t", start_seconds=0.0, end_seconds=1.0, label="xxx", ratings=("Happiness", "Happiness")
-    )
+def test_turns_of_other_labels_are_said_and_stay_in_the_dialogue_as_context(root: Path) -> None:
+    corpus = open_corpus("iemocap", root, {"protocol": "majority7380"})
+    first = corpus.clips[0].dialogue
+    assert [utterance.turn for utterance in first.utterances] == [0, 1, 2, 3, 4]
+    assert [utterance.text for utterance in first.utterances][1] == "Words of M000."
+    assert context_of(first.utterances) == 3
+    context = corpus.clips[1]
+    assert not context.utterance.is_labelled
+    assert context.video is not None
+    assert context.audio is not None
+
+
+def test_only_an_undecided_turn_of_the_list_is_called_happy(quirks: IemocapQuirks) -> None:
+    turn = RatedTurn(id="Ses05F_impro07_M010", start_seconds=0.0, end_seconds=1.0, label="xxx")
     assert label_of(turn, quirks, "erc7433") == "hap"
-    assert label_of(replace(turn, ratings=("Happiness", "Excited")), quirks, "erc7433") == ""
+    assert label_of(replace(turn, id="Ses05F_impro07_M011"), quirks, "erc7433") == ""
     assert label_of(replace(turn, label="sur"), quirks, "erc7433") == ""
+    assert label_of(replace(turn, label="sad"), quirks, "erc7433") == "sad"
     assert label_of(turn, quirks, "majority7380") == ""
 
 
@@ -128,16 +142,14 @@ def test_the_listed_counts_add_up_to_the_protocols_names(quirks: IemocapQuirks) 
     assert sum(quirks.turns.values()) == 10039
     six = sum(quirks.turns[label] for label in quirks.labels)
     assert six == 7380
-    assert six + 53 == quirks.erc7433.published_turns
-    assert six + 52 == quirks.erc7433.turns
+    assert len(set(quirks.erc7433.turns)) == len(quirks.erc7433.turns) == 53
+    assert six + 53 == quirks.erc7433.rows
+    assert sum(turn.startswith("Ses05") for turn in quirks.erc7433.turns) == 1  # 1622 + 1 of test
 
 
-def test_an_evaluation_gives_the_first_label_of_each_evaluator(root: Path) -> None:
+def test_an_evaluation_gives_the_majority_label_of_each_turn(root: Path) -> None:
     path = root / "IEMOCAP_full_release" / "Session1" / "dialog" / "EmoEvaluation" / "Ses01F_impro01.txt"
-    turns = read_evaluation(path)
-    assert [turn.label for turn in turns] == ["neu", "xxx", "xxx", "sur", "exc"]
-    assert turns[0].ratings == ("Neutral", "Neutral")
-    assert turns[1].ratings == ("Happiness", "Excited", "Happiness")
+    assert [turn.label for turn in read_evaluation(path)] == ["neu", "xxx", "xxx", "sur", "exc"]
 
 
 def test_a_damaged_evaluation_is_an_error_with_its_line(tmp_path: Path) -> None:
@@ -177,7 +189,7 @@ def test_without_its_sentence_a_turn_takes_the_sound_of_the_film(root: Path) -> 
     clip = corpus.clips[0]
     assert clip.audio is not None
     assert clip.audio.path.suffix == ".avi"
-    assert (clip.audio.start_seconds, clip.audio.end_seconds, clip.audio.half) == (0.25, 1.25, None)
+    assert (clip.audio.start_seconds, clip.audio.end_seconds, clip.audio.region) == (0.25, 1.25, None)
     assert clip.remark == "no sentence Ses03M_impro05a_F000.wav, sound of the film"
     assert kinds(corpus)["missing"] == [("Ses03M_impro05a_F000", False)]
     (appledouble,) = kinds(corpus)["appledouble"]
@@ -204,8 +216,8 @@ def test_a_missing_film_or_transcription_costs_one_dialogue(root: Path) -> None:
     (dialog / "avi" / "DivX" / "Ses05M_script01_1b.avi").unlink()
     (dialog / "transcriptions" / "Ses05M_script01_1b.txt").unlink()
     corpus = open_corpus("iemocap", root, {})
-    assert [clip.video is None for clip in corpus.clips] == [False] * 6 + [True] * 3
-    assert [clip.utterance.text for clip in corpus.clips[6:]] == [""] * 3
+    assert [clip.video is None for clip in corpus.clips] == [False] * 10 + [True] * 5
+    assert [clip.utterance.text for clip in corpus.clips[10:]] == [""] * 5
     assert "no film Ses05M_script01_1b.avi" in corpus.clips[-1].remark
     assert [Path(where).name for where, _ in kinds(corpus)["missing"]] == [
         "Ses05M_script01_1b.txt",
@@ -232,7 +244,7 @@ def test_a_session_that_is_there_twice_is_an_error_that_names_both(root: Path) -
 
 def test_a_part_of_the_release_is_told_but_read(root: Path) -> None:
     corpus = open_corpus("iemocap", root / "IEMOCAP_full_release" / "Session1", {})
-    assert len(corpus.clips) == 3
+    assert len(corpus.clips) == 5
     told = [problem.what for problem in corpus.problems if problem.kind == "count"]
     assert told[0] == "1 dialogues, the release has 151"
     assert told[1].startswith("11 of the dialogues of the dev split are absent: Ses01M_impro07")
@@ -244,22 +256,40 @@ def test_a_root_without_sessions_says_what_belongs_there(tmp_path: Path) -> None
         open_corpus("iemocap", tmp_path, {})
 
 
-@pytest.mark.parametrize(("recovered", "known"), [(52, True), (51, False)])
-def test_a_whole_release_says_which_turns_of_published_work_it_lacks(
-    tmp_path: Path, quirks: IemocapQuirks, recovered: int, known: bool
+def write_whole_release(root: Path, quirks: IemocapQuirks, listed: Sequence[str]) -> None:
+    """151 dialogues with the listed number of turns of each label; of `xxx` some have these ids."""
+    names = dict.fromkeys([*(turn.rpartition("_")[0] for turn in listed), *quirks.dev_dialogues])
+    names |= dict.fromkeys(f"Ses05M_extra{n:03d}" for n in range(30))
+    names |= dict.fromkeys(f"Ses{1 + n % 4:02d}F_extra{n:03d}" for n in range(quirks.dialogues - len(names)))
+    lines: dict[str, list[str]] = {name: [] for name in names}
+    rest = [label for label, count in quirks.turns.items() for _ in range(count)]
+    for _ in listed:
+        rest.remove("xxx")
+    others = [
+        (f"{list(names)[n % len(names)]}_F{500 + n // len(names)}", label) for n, label in enumerate(rest)
+    ]
+    for turn, label in [*((turn, "xxx") for turn in listed), *others]:
+        own = lines[turn.rpartition("_")[0]]
+        own.append(f"[{len(own)}.0 - {len(own)}.9]\t{turn}\t{label}\t[2.5, 2.5, 2.5]")
+    for name, own in lines.items():
+        folder = root / f"Session{int(name[3:5])}" / "dialog" / "EmoEvaluation"
+        touch(folder / f"{name}.txt").write_text("\n".join(own), "utf-8")
+
+
+def test_of_a_whole_release_the_fields_protocol_counts_7433_turns_and_the_clean_one_7380(
+    tmp_path: Path, quirks: IemocapQuirks
 ) -> None:
-    """151 dialogues with the listed turns of each label, some of the undecided rated happy twice."""
-    labels = [label for label, count in quirks.turns.items() for _ in range(count)]
-    names = [*quirks.dev_dialogues, *(f"Ses{1 + n % 4:02d}F_extra{n:03d}" for n in range(108))]
-    names += [f"Ses05M_extra{n:03d}" for n in range(31)]
-    for number, name in enumerate(names):
-        lines = []
-        for turn, (row, label) in enumerate(list(enumerate(labels))[number :: len(names)]):
-            lines.append(f"[{turn}.0 - {turn}.9]\t{name}_F{turn:03d}\t{label}\t[2.5, 2.5, 2.5]")
-            lines += ["C-E2:\tHappiness;\t()"] * (2 if label == "xxx" and row < recovered else 1)
-        folder = tmp_path / f"Session{int(name[3:5])}" / "dialog" / "EmoEvaluation"
-        touch(folder / f"{name}.txt").write_text("\n".join(lines), "utf-8")
+    write_whole_release(tmp_path, quirks, quirks.erc7433.turns)
+    for protocol, labelled, happy in (("erc7433", 7433, 595 + 53), ("majority7380", 7380, 595)):
+        corpus = open_corpus("iemocap", tmp_path, {"protocol": protocol})
+        utterances = [clip.utterance for clip in corpus.clips]
+        assert (len(utterances), len(utterances) - context_of(utterances)) == (10039, labelled)
+        assert sum(utterance.label == "hap" for utterance in utterances) == happy
+        assert [problem for problem in corpus.problems if problem.kind == "count"] == []
+
+
+def test_a_release_that_lacks_a_listed_turn_is_told(tmp_path: Path, quirks: IemocapQuirks) -> None:
+    write_whole_release(tmp_path, quirks, quirks.erc7433.turns[1:])
     corpus = open_corpus("iemocap", tmp_path, {})
     told = [(problem.what, problem.known) for problem in corpus.problems if problem.kind == "count"]
-    assert told == [(f"{7380 + recovered} turns in erc7433, published work has 7433", known)]
-    assert len(open_corpus("iemocap", tmp_path, {"protocol": "majority7380"}).clips) == 7380
+    assert told == [("7432 labelled turns in erc7433, published work has 7433", False)]

@@ -183,7 +183,7 @@ def test_times_are_those_of_the_episode_and_the_clip_is_a_whole_file(tmp_path: P
     clip = open_corpus("meld", write_meld(tmp_path, KEYS), {}).clips[0]
     assert (clip.utterance.start_seconds, clip.utterance.end_seconds) == (1.0, 2.0)
     assert clip.video is not None
-    assert (clip.video.start_seconds, clip.video.end_seconds, clip.video.half) == (None, None, None)
+    assert (clip.video.start_seconds, clip.video.end_seconds, clip.video.region) == (None, None, None)
 
 
 def test_other_counts_than_the_release_has_are_told(tmp_path: Path) -> None:
