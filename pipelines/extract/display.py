@@ -16,7 +16,8 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from extraction.corpora import Corpus
-from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks
+from extraction.corrections import corrections_since
+from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks, stored_rows
 from extraction.run import Progress, Report
 from extraction.text import TuningProgress
 from pipelines.extractors import Setting
@@ -87,6 +88,7 @@ def tuning_lines(console: Console) -> Callable[[str, TuningProgress], None]:
 
 def print_plan(console: Console, job: Job, workers: int) -> None:
     """Say what a run would do."""
+    corrections = None if job.overwrite else corrections_since(job, stored_rows(job))
     finished = finished_statuses(finished_sources(job)) if not job.overwrite else {}
     pending = sum(len(block.rows) for block in pending_blocks(job, finished))
     failed = sum(status is not Status.OK for status in finished.values())
@@ -97,6 +99,8 @@ def print_plan(console: Console, job: Job, workers: int) -> None:
         f"  fingerprint {job.extractor.fingerprint[:12]}, {job.extractor.dim} wide",
         highlight=False,
     )
+    if corrections is not None:
+        console.print(f"  since the store was made: {corrections}", highlight=False)
     for name, value in job.extractor.settings.items():
         console.print(f"  {name} = {escape(value)}", highlight=False)
 
@@ -128,6 +132,8 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
         console.print(f"{job.extractor.modality}: nothing to do, {job.store} is finished", highlight=False)
     elif report.built:
         console.print(f"{job.extractor.modality}: wrote {job.store}", highlight=False)
+    if report.corrections is not None:
+        console.print(f"{job.extractor.modality}: {report.corrections}", highlight=False)
     console.print(_status_table(job, report))
     for line in _failed_lines(job, report):
         console.print(line, highlight=False)

@@ -150,7 +150,10 @@ def _check_together(first: FeatureStore, other: FeatureStore) -> None:
         ("corpus", "give stores of one corpus"),
         ("protocol", "runs of different protocols are never mixed: extract one of them again"),
         ("labels", "give stores of one label set"),
-        ("corpus_digest", "their annotations differ: extract the older one again with --overwrite"),
+        (
+            "corpus_digest",
+            "their annotations differ: run summer-extract again, it brings the older up to date",
+        ),
     ):
         ours, theirs = getattr(first.header, name), getattr(other.header, name)
         if ours != theirs:
