@@ -47,6 +47,10 @@ class ExtractionError(ValueError):
     """The run cannot go on; finished rows are kept."""
 
 
+class CannotReduceError(ValueError):
+    """A reducer cannot be fitted on the rows that are there, or not as it was asked for; says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is, in rows of this job."""
@@ -68,6 +72,7 @@ class Report:
         errors: errors that are the program's, not a clip's; their rows are still to do.
         missing_rows: rows of this job that are still to do.
         built: whether the store was written.
+        not_reduced: why the store holds raw vectors only though a reduction was asked for; "" if it was made.
         corrections: how the corpus differs from the annotations of the store that stood; None if in nothing.
     """
 
@@ -78,6 +83,7 @@ class Report:
     errors: Sequence[str]
     missing_rows: int
     built: bool
+    not_reduced: str = ""
     corrections: Corrections | None = None
 
 
@@ -92,7 +98,11 @@ class Reduction(Protocol):
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
     ) -> tuple[NDArray[np.float32], Mapping[str, str]]:
-        """(rows, width) reduced vectors, and what the store shall say of them: enough for `made`."""
+        """(rows, width) reduced vectors, and what the store shall say of them: enough for `made`.
+
+        Raises:
+            CannotReduceError: it cannot be fitted on these rows.
+        """
         ...
 
 
@@ -114,6 +124,7 @@ def extract(
     Raises:
         StoreError: a store of other settings stands in the way.
         DiskError: the disk is full or refuses.
+        CannotReduceError: all that was asked for is another reduction of a store that is reduced already.
         ExtractionError: another run is at work on the same store, or every block fails for the same reason.
     """
     with _locked(job):
@@ -127,10 +138,14 @@ def extract(
         extracted, errors = _extract_pending(job, engine, finished, on_progress, should_stop)
         sources = finished_sources(job)
         built = not (job.shard or should_stop()) and _needs_building(job, store, reduction)
+        not_reduced = ""
         if built:
-            _build(job, sources, reduction=reduction)
+            try:
+                _build(job, sources, reduction=reduction)
+            except CannotReduceError as error:
+                built, not_reduced = _build_unreduced(job, sources, store, error), str(error)
         report = _report(job, sources, extracted=extracted, errors=errors, built=built)
-        return replace(report, corrections=corrections)
+        return replace(report, corrections=corrections, not_reduced=not_reduced)
 
 
 def _clear_way(job: Job) -> None:
@@ -230,6 +245,22 @@ def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) 
         shutil.rmtree(job.parts)
 
 
+def _build_unreduced(
+    job: Job, sources: Sequence[Source], store: Source | None, error: CannotReduceError
+) -> bool:
+    """Keep the raw vectors, hours of work, where there is no reducer; tell whether the store was written.
+
+    Raises:
+        CannotReduceError: nothing is to be kept, and the store is reduced as was asked for before.
+    """
+    if job.parts.is_dir() or _says_otherwise(job, store):
+        _build(job, sources, reduction=None)
+        return True
+    if store is not None and store.header.reduction:
+        raise error
+    return False
+
+
 def _holders(sources: Sequence[Source]) -> dict[int, tuple[Source, int]]:
     """For each finished corpus row the source that holds it, and where in it; a later source counts."""
     return {row: (source, k) for source in sources for k, row in enumerate(source.rows) if row is not None}
@@ -285,8 +316,11 @@ def _gather_rows(job: Job, holder: Mapping[int, tuple[Source, int]], order: Sequ
 
 def _needs_building(job: Job, store: Source | None, reduction: Reduction | None) -> bool:
     """Whether there are parts, or the store says of its rows or of their reduction what is no longer so."""
-    if job.parts.is_dir() or _needs_reduction(job, reduction):
-        return True
+    return job.parts.is_dir() or _says_otherwise(job, store) or _needs_reduction(job, reduction)
+
+
+def _says_otherwise(job: Job, store: Source | None) -> bool:
+    """Whether the store that stands says of its rows what is no longer so."""
     return store is not None and (
         store.content.inputs is None
         or store.header.corpus_digest != job.corpus.digest

@@ -21,7 +21,7 @@ from extraction.plan import Job, finished_sources, finished_statuses, pending_bl
 from extraction.run import Progress, Report
 from extraction.text import TuningProgress
 from pipelines.extractors import Setting
-from summer.corpus import Split, Status
+from summer.corpus import Modality, Split, Status
 
 MOST_LISTED = 20
 MOST_PROBLEMS = 5
@@ -128,7 +128,7 @@ def _rounds(setting: Setting) -> str:
 
 def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -> None:
     """Say how a run ended: statuses, the failed rows, what to do next."""
-    if not report.extracted and not report.built and not report.missing_rows:
+    if not (report.extracted or report.built or report.missing_rows or report.not_reduced):
         console.print(f"{job.extractor.modality}: nothing to do, {job.store} is finished", highlight=False)
     elif report.built:
         console.print(f"{job.extractor.modality}: wrote {job.store}", highlight=False)
@@ -145,6 +145,8 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
         )
     for error in report.errors:
         console.print(f"[red]error:[/red] {escape(error)}", highlight=False)
+    for line in _subset_lines(job, report) if not stopped else ():
+        console.print(escape(line), highlight=False)
     if report.failed and not stopped:
         console.print(f"mend what you can, then run: {escape(_command('--retry-failed'))}", highlight=False)
     if stopped:
@@ -173,11 +175,28 @@ def _status_table(job: Job, report: Report) -> Table:
 def _failed_lines(job: Job, report: Report) -> Sequence[str]:
     """The first failed rows, files that are merely missing last."""
     failed = sorted(report.failed, key=lambda row: row[1] is Status.MISSING)
+    if report.statuses.get(Status.MISSING, 0) > MOST_LISTED:  # a subset; a line of its own tells
+        failed = [row for row in failed if row[1] is not Status.MISSING]
     lines = [f"  {escape(name)}  {status}: {escape(why)}" for name, status, why in failed[:MOST_LISTED]]
     if len(failed) > MOST_LISTED:
         store = shlex.quote(str(job.store))
         lines.append(f"  and {len(failed) - MOST_LISTED} more: summer-data info {escape(store)} --failed")
     return lines
+
+
+def _subset_lines(job: Job, report: Report) -> Iterator[str]:
+    """One line where clips are not there, or where there are too few for the reducer."""
+    rows, missing = sum(report.statuses.values()), report.statuses.get(Status.MISSING, 0)
+    there = f"{rows - missing:,} of {rows:,} clips are there" if missing else ""
+    if missing == rows:
+        there += "; check --root"
+    raw = f"{job.store} holds raw vectors, the reduction is left out: {report.not_reduced}"
+    if report.not_reduced:
+        modality = job.extractor.modality
+        remedy = f"(-o reduction.{modality}.width=N, or reduction.{modality}.method=none)"
+        yield f"{modality}: {there + '; ' if there else ''}{raw} {remedy}"
+    elif there and job.extractor.modality is not Modality.TEXT:
+        yield f"{job.extractor.modality}: {there}, the other rows are marked missing"
 
 
 def _command(flag: str) -> str:

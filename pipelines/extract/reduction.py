@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extraction.extractor import Clip
+from extraction.run import CannotReduceError
 from pipelines.recipe import ReductionRecipe, ReductionRecipes
 from summer.corpus import LabelSet, Modality
 from summer.folds import folds_of
-from summer.reduction import Method, RawRows, fit_reducer, found_reducer, reduce_out_of_fold
+from summer.reduction import (
+    Method,
+    RawRows,
+    ReductionError,
+    fit_reducer,
+    found_reducer,
+    reduce_out_of_fold,
+)
 from summer.store import Rows
 
 SUPERVISED: Method = "dialogue-rnn"
@@ -60,6 +68,15 @@ class RecipeReduction:
         return {name: description[name] for name in asked if name in description} == self.wanted
 
     def __call__(
+        self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
+    ) -> tuple[NDArray[np.float32], dict[str, str]]:
+        """Fit, or find fitted, and reduce; see `extraction.run.Reduction`."""
+        try:
+            return self._reduced(raw, rows, labels, path)
+        except ReductionError as error:
+            raise CannotReduceError(str(error)) from error
+
+    def _reduced(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
     ) -> tuple[NDArray[np.float32], dict[str, str]]:
         """Fit on the training rows unless `path` holds that very reducer of new rows; reduce all rows."""

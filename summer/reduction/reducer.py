@@ -152,6 +152,8 @@ def load_reducer(path: Path) -> Reducer:
 def _check_width(width: int, *, training_rows: int) -> None:
     if width < 1:
         raise ReductionError(f"reduced width {width} is below 1; ask for at least 1")
+    if not training_rows:
+        raise ReductionError("no training row is usable; extract some, or keep the raw vectors")
     if training_rows < width:
         raise ReductionError(
             f"{training_rows} usable training rows are fewer than the reduced width {width} asked for; "
