@@ -57,7 +57,7 @@ def corrections_since(job: Job, store: Source | None) -> Corrections | None:
         for name, fields in FIELDS.items()
         if name != "text" or store.content.has_words  # stores of an older version have none
     }
-    wanted = wanted_rows(job)
+    wanted = set(wanted_rows(job))
     return Corrections(
         corrected={name: count for name, count in counts.items() if count},
         added=sum(name not in then for name in now) if store.header.complete else 0,

@@ -162,17 +162,21 @@ def finished_statuses(sources: Sequence[Source]) -> dict[int, Status]:
     }
 
 
-def wanted_rows(job: Job) -> range:
-    """The corpus rows that this job is about."""
-    return range(min(len(job.corpus.clips), job.limit or len(job.corpus.clips)))
+def wanted_rows(job: Job) -> list[int]:
+    """The corpus rows that this job is about: all, those up to its limit, those of its shard."""
+    return [row for block in _blocks(job) for row in block]
+
+
+def _blocks(job: Job) -> list[range]:
+    rows = range(min(len(job.corpus.clips), job.limit or len(job.corpus.clips)))
+    step = job.extractor.block_rows
+    blocks = [rows[start : start + step] for start in range(0, len(rows), step)]
+    return blocks[job.shard.number - 1 :: job.shard.count] if job.shard else blocks
 
 
 def pending_blocks(job: Job, finished: Mapping[int, Status]) -> Iterator[Block]:
     """The blocks of this job's shard that have rows to do."""
-    wanted = wanted_rows(job)
-    starts = range(0, len(wanted), job.extractor.block_rows)
-    for start in starts[job.shard.number - 1 :: job.shard.count] if job.shard else starts:
-        block = wanted[start : start + job.extractor.block_rows]
+    for block in _blocks(job):
         rows = tuple(row for row in block if _is_pending(finished.get(row), job.retry_failed))
         if rows:
             yield Block(rows=rows, clips=tuple(job.corpus.clips[row] for row in rows))

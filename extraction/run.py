@@ -174,12 +174,9 @@ def _extract_pending(
     blocks = list(pending_blocks(job, finished))
     pending = sum(len(block.rows) for block in blocks)
     redone = {row for block in blocks for row in block.rows}
-    failed = sum(
-        status is not Status.OK
-        for row, status in finished.items()
-        if row in wanted_rows(job) and row not in redone
-    )
-    total, done = (pending if job.shard else len(wanted_rows(job))), 0
+    kept = set(wanted_rows(job)) - redone
+    failed = sum(status is not Status.OK for row, status in finished.items() if row in kept)
+    total, done = len(wanted_rows(job)), 0
     errors: list[str] = []
     on_progress(Progress(total, total - pending, failed))
     for result in engine.run(job.extractor, takewhile(lambda _: not should_stop(), blocks)):

@@ -129,7 +129,8 @@ def _rounds(setting: Setting) -> str:
 def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -> None:
     """Say how a run ended: statuses, the failed rows, what to do next."""
     if not (report.extracted or report.built or report.missing_rows or report.not_reduced):
-        console.print(f"{job.extractor.modality}: nothing to do, {job.store} is finished", highlight=False)
+        finished = f"shard {job.shard.number}/{job.shard.count}" if job.shard else str(job.store)
+        console.print(f"{job.extractor.modality}: nothing to do, {finished} is finished", highlight=False)
     elif report.built:
         console.print(f"{job.extractor.modality}: wrote {job.store}", highlight=False)
     if report.corrections is not None:
@@ -151,15 +152,15 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
         console.print(f"mend what you can, then run: {escape(_command('--retry-failed'))}", highlight=False)
     if stopped:
         console.print("stopped; the same command goes on from there")
+    elif report.missing_rows:
+        console.print(
+            f"{report.missing_rows} utterances are still to do; the same command goes on from there",
+            highlight=False,
+        )
     elif job.shard:
         console.print(
             f"shard {job.shard.number}/{job.shard.count} is done; when all are, run without --shard to build "
             f"{job.store}",
-            highlight=False,
-        )
-    elif report.missing_rows:
-        console.print(
-            f"{report.missing_rows} utterances are still to do; the same command goes on from there",
             highlight=False,
         )
 
@@ -188,7 +189,7 @@ def _subset_lines(job: Job, report: Report) -> Iterator[str]:
     """One line where clips are not there, or where there are too few for the reducer."""
     rows, missing = sum(report.statuses.values()), report.statuses.get(Status.MISSING, 0)
     there = f"{rows - missing:,} of {rows:,} clips are there" if missing else ""
-    if missing == rows:
+    if missing and missing == rows:
         there += "; check --root"
     raw = f"{job.store} holds raw vectors, the reduction is left out: {report.not_reduced}"
     if report.not_reduced:
