@@ -64,6 +64,10 @@ class ComParE:
         """One outcome per clip, in order; without sound, silent or unreadable: a status and a reason."""
         return [_outcome(clip) for clip in clips]
 
+    def reads(self, clip: Clip) -> Sequence[object]:
+        """The times: words, labels and speakers change no sound."""
+        return (clip.utterance.start_seconds, clip.utterance.end_seconds)
+
 
 def functionals(samples: Float32[np.ndarray, " sample"]) -> Float32[np.ndarray, " dim"]:
     """The 6,373 features of at least 960 samples at 16 kHz, within +-32767/32768, in openSMILE's order.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -177,6 +177,32 @@ class WithHead(Protocol):
 
     @property
     def head(self) -> EncoderHead | None: ...
+
+
+@runtime_checkable
+class WithReads(Protocol):
+    """What an extractor has besides, if its vectors depend on a part of the annotations only.
+
+    A row of a store is extracted anew when what it reads has changed. An extractor that does not say is taken
+    to read all of an utterance's dialogue, labels included. The media that the annotations name are added.
+    """
+
+    def reads(self, clip: Clip) -> Sequence[object]:
+        """All that the clip's vector depends on beside its media and the settings, as JSON has it."""
+        ...
+
+
+@runtime_checkable
+class TrainedOnCorpus(Protocol):
+    """What an extractor has besides, if its encoder was trained on the annotations of this corpus.
+
+    Attributes:
+        learned_settings: names of the settings that this training decided: with corrected annotations they
+            are others, and every row is extracted anew.
+    """
+
+    @property
+    def learned_settings(self) -> Collection[str]: ...
 
 
 def fingerprint_of(settings: Mapping[str, str]) -> str:

@@ -2,23 +2,28 @@
 
 Each finished block becomes a part file by one rename; the store is built from the parts by one rename; only
 then the parts go. A kill at any point loses the blocks under way and nothing else.
+
+Where annotations were corrected, the store is built anew: of its own rows, but with what the corpus says of
+them now, and of those that had to be extracted again.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from extraction.corrections import Corrections, corrections_since
 from extraction.engines import BlockResult, Engine
 from extraction.extractor import Extractor, Outcome, WithHead
 from extraction.measured import Measured
@@ -28,6 +33,7 @@ from extraction.plan import (
     finished_sources,
     finished_statuses,
     pending_blocks,
+    stored_rows,
     wanted_rows,
 )
 from summer.corpus import LabelSet, Modality, Status
@@ -40,6 +46,10 @@ EMPTY_OF_KIND: Mapping[str, int | float | str] = {"int": 0, "float": 0.0, "text"
 
 class ExtractionError(ValueError):
     """The run cannot go on; finished rows are kept."""
+
+
+class CannotReduceError(ValueError):
+    """A reducer cannot be fitted on the rows that are there, or not as it was asked for; says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +73,8 @@ class Report:
         errors: errors that are the program's, not a clip's; their rows are still to do.
         missing_rows: rows of this job that are still to do.
         built: whether the store was written.
+        not_reduced: why the store holds raw vectors only though a reduction was asked for; "" if it was made.
+        corrections: how the corpus differs from the annotations of the store that stood; None if in nothing.
     """
 
     extracted: int
@@ -72,6 +84,8 @@ class Report:
     errors: Sequence[str]
     missing_rows: int
     built: bool
+    not_reduced: str = ""
+    corrections: Corrections | None = None
 
 
 @runtime_checkable
@@ -85,7 +99,11 @@ class Reduction(Protocol):
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
     ) -> tuple[NDArray[np.float32], Mapping[str, str]]:
-        """(rows, width) reduced vectors, and what the store shall say of them: enough for `made`."""
+        """(rows, width) reduced vectors, and what the store shall say of them: enough for `made`.
+
+        Raises:
+            CannotReduceError: it cannot be fitted on these rows.
+        """
         ...
 
 
@@ -107,30 +125,44 @@ def extract(
     Raises:
         StoreError: a store of other settings stands in the way.
         DiskError: the disk is full or refuses.
+        CannotReduceError: all that was asked for is another reduction of a store that is reduced already.
         ExtractionError: another run is at work on the same store, or every block fails for the same reason.
     """
     with _locked(job):
         if not job.shard:
             _clear_way(job)
+        store = stored_rows(job)
+        corrections = corrections_since(job, store)
+        if job.retry_failed and not job.shard and job.parts.is_dir():
+            store = _take_up_parts(job)
         finished = finished_statuses(finished_sources(job))
         extracted, errors = _extract_pending(job, engine, finished, on_progress, should_stop)
         sources = finished_sources(job)
-        built = not (job.shard or should_stop()) and (job.parts.is_dir() or _needs_reduction(job, reduction))
+        built = not (job.shard or should_stop()) and _needs_building(job, store, reduction)
+        not_reduced = ""
         if built:
-            _build(job, sources, reduction=reduction)
-        return _report(job, sources, extracted=extracted, errors=errors, built=built)
+            try:
+                _build(job, sources, reduction=reduction)
+            except CannotReduceError as error:
+                built, not_reduced = _build_unreduced(job, sources, store, error), str(error)
+        report = _report(job, sources, extracted=extracted, errors=errors, built=built)
+        return replace(report, corrections=corrections, not_reduced=not_reduced)
 
 
 def _clear_way(job: Job) -> None:
-    """Remove what a killed run left aside; with `overwrite` all; before a retry take up the parts."""
+    """Remove what a killed run left aside; with `overwrite` all."""
     with explained_disk_errors(job.store):
         for aside in job.folder.glob(f".{job.store.name}.*.tmp"):
             aside.unlink()
         if job.overwrite:
             job.store.unlink(missing_ok=True)
             shutil.rmtree(job.parts, ignore_errors=True)
-    if job.retry_failed and job.parts.is_dir():
-        _build(job, finished_sources(job), reduction=None)
+
+
+def _take_up_parts(job: Job) -> Source | None:
+    """Before a retry: which of two failures of a row is the later one, parts do not tell."""
+    _build(job, finished_sources(job), reduction=None)
+    return stored_rows(job)
 
 
 def _extract_pending(
@@ -143,12 +175,9 @@ def _extract_pending(
     blocks = list(pending_blocks(job, finished))
     pending = sum(len(block.rows) for block in blocks)
     redone = {row for block in blocks for row in block.rows}
-    failed = sum(
-        status is not Status.OK
-        for row, status in finished.items()
-        if row in wanted_rows(job) and row not in redone
-    )
-    total, done = (pending if job.shard else len(wanted_rows(job))), 0
+    kept = set(wanted_rows(job)) - redone
+    failed = sum(status is not Status.OK for row, status in finished.items() if row in kept)
+    total, done = len(wanted_rows(job)), 0
     errors: list[str] = []
     on_progress(Progress(total, total - pending, failed))
     for result in engine.run(_measuring(job), takewhile(lambda _: not should_stop(), blocks)):
@@ -178,12 +207,15 @@ def _write_block(job: Job, result: BlockResult) -> None:
         statuses=[outcome.status for outcome in result.outcomes],
         reasons=[outcome.reason for outcome in result.outcomes],
         columns=_columns(job, result.outcomes),
+        inputs=[job.inputs[row] for row in result.block.rows],
     )
     vectors = np.zeros((len(rows), job.extractor.dim), dtype=np.float32)
     for row, outcome in enumerate(result.outcomes):
         if outcome.vector is not None:
             vectors[row] = outcome.vector
-    write_part(job.parts / f"{first:07d}-{last:07d}-{len(rows)}.h5", job.header, rows, vectors)
+    # Rows have other numbers once some were added before them: no part may take another one's place.
+    made_from = hashlib.sha256("".join(rows.inputs or ()).encode()).hexdigest()[:8]
+    write_part(job.parts / f"{first:07d}-{last:07d}-{len(rows)}-{made_from}.h5", job.header, rows, vectors)
 
 
 def _columns(job: Job, outcomes: Sequence[Outcome]) -> dict[str, list[int | float | str]]:
@@ -206,35 +238,74 @@ def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) 
     with new_store(job.store, header, rows) as writer:
         for source in sources:
             with FeatureStore(source.path) as store:
-                for start, stop in _runs(source, holder):
-                    vectors = store.features("raw", slice(start, stop))
-                    writer.write_raw(position_of_row[source.rows[start]], vectors)
+                for row, start, stop in _runs(source, holder):
+                    writer.write_raw(position_of_row[row], store.features("raw", slice(start, stop)))
         if isinstance(job.extractor, WithHead) and (head := job.extractor.head) is not None:
             writer.write_head(head)
         if reduction is not None:
-            reduced, description = reduction(writer.read_raw(), rows, job.corpus.labels, reducer)
+            made = _reduced_before(job, sources, rows, reduction) if _all_held_by_store(job, holder) else None
+            reduced, description = made or reduction(writer.read_raw(), rows, job.corpus.labels, reducer)
             writer.write_reduced(reduced, description)
     if job.parts.is_dir():
         shutil.rmtree(job.parts)
 
 
+def _build_unreduced(
+    job: Job, sources: Sequence[Source], store: Source | None, error: CannotReduceError
+) -> bool:
+    """Keep the raw vectors, hours of work, where there is no reducer; tell whether the store was written.
+
+    Raises:
+        CannotReduceError: nothing is to be kept, and the store is reduced as was asked for before.
+    """
+    if job.parts.is_dir() or _says_otherwise(job, store):
+        _build(job, sources, reduction=None)
+        return True
+    if store is not None and store.header.reduction:
+        raise error
+    return False
+
+
 def _holders(sources: Sequence[Source]) -> dict[int, tuple[Source, int]]:
     """For each finished corpus row the source that holds it, and where in it; a later source counts."""
-    return {row: (source, k) for source in sources for k, row in enumerate(source.rows)}
+    return {row: (source, k) for source in sources for k, row in enumerate(source.rows) if row is not None}
 
 
-def _runs(source: Source, holder: Mapping[int, tuple[Source, int]]) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of the source's rows that are its own to give and consecutive in the corpus."""
-    start: int | None = None
-    for k, row in enumerate(source.rows):
-        own = holder[row][0] is source and holder[row][1] == k
-        if start is not None and (not own or row != source.rows[k - 1] + 1):
-            yield start, k
-            start = None
-        if own and start is None:
-            start = k
-    if start is not None:
-        yield start, len(source.rows)
+def _runs(source: Source, holder: Mapping[int, tuple[Source, int]]) -> Iterator[tuple[int, int, int]]:
+    """Rows of the source's own that follow each other in the corpus: the first one there, a range here."""
+    own = [
+        (k, row)
+        for k, row in enumerate(source.rows)
+        if row is not None and holder[row][0] is source and holder[row][1] == k
+    ]
+    for _, run in groupby(enumerate(own), key=lambda one: (one[1][0] - one[0], one[1][1] - one[0])):
+        places = [place for _, place in run]
+        yield places[0][1], places[0][0], places[-1][0] + 1
+
+
+def _all_held_by_store(job: Job, holder: Mapping[int, tuple[Source, int]]) -> bool:
+    return all(source.path == job.store for source, _ in holder.values())
+
+
+def _reduced_before(
+    job: Job, sources: Sequence[Source], rows: Rows, reduction: Reduction
+) -> tuple[NDArray[np.float32], Mapping[str, str]] | None:
+    """The store's own reduced rows, where nothing has changed that a reducer may read; else None."""
+    stored = next(source for source in sources if source.path == job.store)
+    same_labels = stored.header.labels == job.corpus.labels.names
+    if not (same_labels and _reducers_see(stored.content) == _reducers_see(rows)):
+        return None
+    if not (stored.header.reduction and reduction.made(stored.header.reduction)):
+        return None
+    with FeatureStore(stored.path) as store:
+        return store.features("reduced"), stored.header.reduction
+
+
+def _reducers_see(rows: Rows) -> list[tuple[object, ...]]:
+    return [
+        (u.id, u.split, u.dialogue, u.turn, u.speaker, u.label, status)
+        for u, status in zip(rows.utterances, rows.statuses, strict=True)
+    ]
 
 
 def _gather_rows(job: Job, holder: Mapping[int, tuple[Source, int]], order: Sequence[int]) -> Rows:
@@ -244,6 +315,21 @@ def _gather_rows(job: Job, holder: Mapping[int, tuple[Source, int]], order: Sequ
         statuses=[content.statuses[k] for content, k in held],
         reasons=[content.reasons[k] for content, k in held],
         columns={name: [content.columns[name][k] for content, k in held] for name in job.extractor.columns},
+        inputs=[job.inputs[row] for row in order],
+    )
+
+
+def _needs_building(job: Job, store: Source | None, reduction: Reduction | None) -> bool:
+    """Whether there are parts, or the store says of its rows or of their reduction what is no longer so."""
+    return job.parts.is_dir() or _says_otherwise(job, store) or _needs_reduction(job, reduction)
+
+
+def _says_otherwise(job: Job, store: Source | None) -> bool:
+    """Whether the store that stands says of its rows what is no longer so."""
+    return store is not None and (
+        store.content.inputs is None
+        or store.header.corpus_digest != job.corpus.digest
+        or store.header.labels != job.corpus.labels.names
     )
 
 

@@ -14,8 +14,8 @@ A media path that leaves that folder (`../films/a.mp4`, `/films/a.mp4`) is taken
 wrong one is an error, where a missing file inside the folder is a problem that costs one row. Ids name files
 (kept crops), so they may be paths such as `train/a1` but must not leave a folder.
 
-Label set: MELD's seven in their official order if all labels are among them; else those of the train split,
-sorted; without labels there, all there are, sorted.
+Label set: MELD's seven in their official order if all labels are among them; else all there are, sorted. One
+that train has not is a problem, or an error where it looks like a slip of the pen for one that it has.
 
 What is wrong with rows is gathered from all of them and told at once.
 """
@@ -56,7 +56,8 @@ def read_manifest(manifest: Path, *, root: Path | None, quirks: Quirks) -> Corpu
 
     Raises:
         CorpusError: an unreadable table; ids twice or unfit to name files; unknown splits; turns, times,
-            regions or media paths that are none; labels that the train split has not. It names all such rows.
+            regions or media paths that are none; labels that look like slips for one of the train split. It
+            names all such rows.
     """
     rows = read_table(manifest, COLUMNS, optional=(*TIMES, REGION))
     folder = (root or manifest.parent).resolve()
@@ -73,7 +74,7 @@ def read_manifest(manifest: Path, *, root: Path | None, quirks: Quirks) -> Corpu
         protocol="manifest",
         labels=labels,
         clips=tuple(_clip(said, dialogue_of) for said in listed),
-        problems=tuple(_problems(listed)),
+        problems=(*_unlearnable(rows), *_problems(listed)),
         media_names=tuple(said.named for said in listed),
         quirks=quirks,
     )
@@ -216,14 +217,31 @@ def _label_set(rows: Sequence[Row], defects: Defects) -> LabelSet:
     labelled = [row for row in rows if row["label"]]
     if all(row["label"] in MELD_LABELS for row in labelled):
         return LabelSet(MELD_LABELS)
-    train = [row for row in labelled if row["split"] == Split.TRAIN]
-    names = tuple(sorted({row["label"] for row in train or labelled}))
+    learned = _labels_of_train(labelled)
     for row in labelled:
-        if row["label"] not in names:
-            near = difflib.get_close_matches(row["label"], names, n=1)
-            hint = f"did you mean {near[0]!r}" if near else "correct it, or leave it empty"
-            defects.note(row.error("label", f"the train split has only {', '.join(names)}; {hint}"))
-    return LabelSet(names)
+        near = difflib.get_close_matches(row["label"], learned, n=1)
+        if near and row["label"] not in learned:
+            only = f"the train split has only {', '.join(sorted(learned))}"
+            defects.note(row.error("label", f"{only}; did you mean {near[0]!r}"))
+    return LabelSet(tuple(sorted({row["label"] for row in labelled})))
+
+
+def _labels_of_train(rows: Sequence[Row]) -> set[str]:
+    return {row["label"] for row in rows if row["label"] and row["split"] == Split.TRAIN}
+
+
+def _unlearnable(rows: Sequence[Row]) -> Iterator[Problem]:
+    """Labels that dev or test have and train has not, where train has any."""
+    learned = _labels_of_train(rows)
+    for label in sorted({row["label"] for row in rows if row["label"]} - learned) if learned else ():
+        first = next(row for row in rows if row["label"] == label)
+        yield Problem(
+            kind="unlearnable",
+            where=first["id"],
+            known=False,
+            what=f"line {first.line}: no row of train has label {label!r}",
+            remedy="it is scored and cannot be learned; correct it, give train some, or leave it empty",
+        )
 
 
 def _found(folder: Path, row: Row) -> Path | None:

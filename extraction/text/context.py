@@ -176,6 +176,26 @@ def nearest(turns: Iterable[Turn], room: int, *, past: bool, end: tuple[int, ...
     return tuple(token for piece in ordered for token in piece)
 
 
+def said_in_reach(clip: Clip, context: Context) -> list[object]:
+    """Which utterance of how many is read, and by whom what is said in its reach.
+
+    Raises:
+        ValueError: the clip's utterance is not in its dialogue.
+    """
+    dialogue, position = clip.dialogue, _position(clip)
+    reach = range(len(dialogue.utterances))
+    if context.reading == "utterance":
+        reach = _reach(position, len(reach), context)
+    spoken = [dialogue.utterances[turn] for turn in reach]
+    marks: Sequence[object] = [utterance.speaker for utterance in spoken]
+    if context.speakers == "tokens":
+        marks = dialogue.speaker_slots[reach.start : reach.stop]
+    if context.speakers == "none":
+        marks = [""] * len(spoken)
+    said = [(mark, utterance.text) for mark, utterance in zip(marks, spoken, strict=True)]
+    return [reach.index(position), said]
+
+
 def _reach(position: int, turns: int, context: Context) -> range:
     """Positions that can stand in an input: an utterance with words takes one token or more."""
     return range(max(0, position - context.past_tokens), min(turns, position + context.future_tokens + 1))

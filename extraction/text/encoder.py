@@ -10,7 +10,7 @@ matrices of one utterance are too small to share (docs/performance.md).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from torch import Tensor
 from extraction.devices import in_halves
 from extraction.extractor import Clip, Outcome, fingerprint_of
 from extraction.text.batches import batches_by_tokens, pad_passages
-from extraction.text.context import Context, TextInput, read_inputs
+from extraction.text.context import Context, TextInput, read_inputs, said_in_reach
 from extraction.text.passages import Passage, read_passages
 from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist
 from extraction.weights import Weights
@@ -130,6 +130,15 @@ class RobertaText:
             for k, clip in enumerate(passage.clips):
                 outcomes[clip] = _outcome(passage, k, found[k])
         return outcomes
+
+    @property
+    def learned_settings(self) -> Collection[str]:
+        """Which settings fine-tuning on the corpus decided; none of a frozen encoder."""
+        return ("weights", "tuned_on") if self.mode == "tuned" else ()
+
+    def reads(self, clip: Clip) -> Sequence[object]:
+        """The words and speakers that can stand in what is read for the clip; no label."""
+        return said_in_reach(clip, self.context)
 
     def inputs(self, clips: Sequence[Clip]) -> list[TextInput | None]:
         """What reading "utterance" reads for each clip; None where the utterance has no words."""

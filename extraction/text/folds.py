@@ -19,7 +19,7 @@ store gives every row's out-of-fold logits, and the mean of x' over the folds th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -137,6 +137,15 @@ class OutOfFoldText:
             read = self._read_new(chosen) if fold < 0 else self._read(fold, chosen)
             outcomes |= zip(rows, read, strict=True)
         return [outcomes[row] for row in range(len(clips))]
+
+    @property
+    def learned_settings(self) -> Collection[str]:
+        """All that says which encoders there are."""
+        return ("weights", "tuned_on", *(f"fold_{number}" for number in range(1, len(self.folds) + 1)))
+
+    def reads(self, clip: Clip) -> Sequence[object]:
+        """Words and speakers in reach, and by which encoder they are read."""
+        return (_fold(clip, self.fold_of), *self.folds[0].encoder.reads(clip))
 
     def _read_new(self, clips: Sequence[Clip]) -> list[Outcome]:
         if self.whole is not None:

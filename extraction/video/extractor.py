@@ -123,6 +123,10 @@ class LFNet3D:
         """
         return [self._outcome(clip) for clip in clips]
 
+    def reads(self, clip: Clip) -> Sequence[object]:
+        """The times: words, labels and speakers change no picture."""
+        return (clip.utterance.start_seconds, clip.utterance.end_seconds)
+
     def _outcome(self, clip: Clip) -> Outcome:
         if clip.video is None:
             return Outcome(status=Status.MISSING, reason=clip.remark or "the corpus has no video of it")

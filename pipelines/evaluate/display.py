@@ -10,7 +10,7 @@ from rich.table import Table as RichTable
 
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions, PredictionsError
-from summer.evaluation.scores import score, seeds_of
+from summer.evaluation.scores import never_predicted, score, seeds_of
 from summer.evaluation.significance import PairedTest, bootstrap_interval, holm, paired_test
 from summer.report.tables import Table, paper_table, percent, selection_note
 from summer.runs.reading import Run
@@ -49,10 +49,11 @@ def _beside_the_table(seeds: Sequence[Predictions], run: Run) -> str:
     over = f"over dialogues and {len(seeds)} seeds"
     if len(seeds) == 1:
         over = "over dialogues alone, for there is 1 seed"
+    never = ", ".join(never_predicted(seeds, run.labels))
     return (
         f"w-F1 95 % interval {_in_percent(bootstrap_interval(seeds))} {over}; "
         f"macro-F1 {percent([found.macro_f1 for found in scores])}, "
-        f"ECE {percent([found.ece for found in scores])}"
+        f"ECE {percent([found.ece for found in scores])}" + (f"; never predicted: {never}" if never else "")
     )
 
 

@@ -34,6 +34,10 @@ class ExtractionOrder:
     """Extract features of a corpus: text (RoBERTa), audio (openSMILE ComParE), video (LFNet3D).
 
     Interrupted at any point, the same command goes on where it stopped; on a finished store it does nothing.
+
+    Exit status: 0 done (failed rows are in the store, with a status); 1 rows are left to do; 2 a mistake that
+    the message names; 3 with --strict, a failure that is not a known one; 4 too few rows to fit the reducer
+    on: the store holds raw vectors; 130 interrupted.
     """
 
     dataset: Annotated[str, typer.Option(help=DATASET)]

@@ -16,12 +16,13 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from extraction.corpora import Corpus
-from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks
+from extraction.corrections import corrections_since
+from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks, stored_rows
 from extraction.run import Progress, Report
 from extraction.text import TuningProgress
 from pipelines.console import utterances_told
 from pipelines.extractors import Setting
-from summer.corpus import Split, Status
+from summer.corpus import Modality, Split, Status
 
 MOST_LISTED = 20
 MOST_PROBLEMS = 5
@@ -89,6 +90,7 @@ def tuning_lines(console: Console) -> Callable[[str, TuningProgress], None]:
 
 def print_plan(console: Console, job: Job, workers: int) -> None:
     """Say what a run would do."""
+    corrections = None if job.overwrite else corrections_since(job, stored_rows(job))
     finished = finished_statuses(finished_sources(job)) if not job.overwrite else {}
     pending = sum(len(block.rows) for block in pending_blocks(job, finished))
     failed = sum(status is not Status.OK for status in finished.values())
@@ -99,6 +101,8 @@ def print_plan(console: Console, job: Job, workers: int) -> None:
         f"  fingerprint {job.extractor.fingerprint[:12]}, {job.extractor.dim} wide",
         highlight=False,
     )
+    if corrections is not None:
+        console.print(f"  since the store was made: {corrections}", highlight=False)
     for name, value in job.extractor.settings.items():
         console.print(f"  {name} = {escape(value)}", highlight=False)
 
@@ -127,10 +131,13 @@ def _rounds(setting: Setting) -> str:
 
 def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -> None:
     """Say how a run ended: statuses, the failed rows, what to do next."""
-    if not report.extracted and not report.built and not report.missing_rows:
-        console.print(f"{job.extractor.modality}: nothing to do, {job.store} is finished", highlight=False)
+    if not (report.extracted or report.built or report.missing_rows or report.not_reduced):
+        finished = f"shard {job.shard.number}/{job.shard.count}" if job.shard else str(job.store)
+        console.print(f"{job.extractor.modality}: nothing to do, {finished} is finished", highlight=False)
     elif report.built:
         console.print(f"{job.extractor.modality}: wrote {job.store}", highlight=False)
+    if report.corrections is not None:
+        console.print(f"{job.extractor.modality}: {report.corrections}", highlight=False)
     console.print(_status_table(job, report))
     for line in _failed_lines(job, report):
         console.print(line, highlight=False)
@@ -142,19 +149,21 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
         )
     for error in report.errors:
         console.print(f"[red]error:[/red] {escape(error)}", highlight=False)
+    for line in _subset_lines(job, report) if not stopped else ():
+        console.print(escape(line), highlight=False)
     if report.failed and not stopped:
         console.print(f"mend what you can, then run: {escape(_command('--retry-failed'))}", highlight=False)
     if stopped:
         console.print("stopped; the same command goes on from there")
+    elif report.missing_rows:
+        console.print(
+            f"{report.missing_rows} utterances are still to do; the same command goes on from there",
+            highlight=False,
+        )
     elif job.shard:
         console.print(
             f"shard {job.shard.number}/{job.shard.count} is done; when all are, run without --shard to build "
             f"{job.store}",
-            highlight=False,
-        )
-    elif report.missing_rows:
-        console.print(
-            f"{report.missing_rows} utterances are still to do; the same command goes on from there",
             highlight=False,
         )
 
@@ -170,11 +179,28 @@ def _status_table(job: Job, report: Report) -> Table:
 def _failed_lines(job: Job, report: Report) -> Sequence[str]:
     """The first failed rows, files that are merely missing last."""
     failed = sorted(report.failed, key=lambda row: row[1] is Status.MISSING)
+    if report.statuses.get(Status.MISSING, 0) > MOST_LISTED:  # a subset; a line of its own tells
+        failed = [row for row in failed if row[1] is not Status.MISSING]
     lines = [f"  {escape(name)}  {status}: {escape(why)}" for name, status, why in failed[:MOST_LISTED]]
     if len(failed) > MOST_LISTED:
         store = shlex.quote(str(job.store))
         lines.append(f"  and {len(failed) - MOST_LISTED} more: summer-data info {escape(store)} --failed")
     return lines
+
+
+def _subset_lines(job: Job, report: Report) -> Iterator[str]:
+    """One line where clips are not there, or where there are too few for the reducer."""
+    rows, missing = sum(report.statuses.values()), report.statuses.get(Status.MISSING, 0)
+    there = f"{rows - missing:,} of {rows:,} clips are there" if missing else ""
+    if missing and missing == rows:
+        there += "; check --root"
+    raw = f"{job.store} holds raw vectors, the reduction is left out: {report.not_reduced}"
+    if report.not_reduced:
+        modality = job.extractor.modality
+        remedy = f"(-o reduction.{modality}.width=N, or reduction.{modality}.method=none)"
+        yield f"{modality}: {there + '; ' if there else ''}{raw} {remedy}"
+    elif there and job.extractor.modality is not Modality.TEXT:
+        yield f"{job.extractor.modality}: {there}, the other rows are marked missing"
 
 
 def _command(flag: str) -> str:

@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extraction.extractor import Clip
+from extraction.run import CannotReduceError
 from pipelines.recipe import ReductionRecipe, ReductionRecipes
 from summer.corpus import LabelSet, Modality
 from summer.folds import folds_of
-from summer.reduction import Method, RawRows, fit_reducer, reduce_out_of_fold
+from summer.reduction import (
+    Method,
+    RawRows,
+    ReductionError,
+    fit_reducer,
+    found_reducer,
+    reduce_out_of_fold,
+)
 from summer.store import Rows
 
 SUPERVISED: Method = "dialogue-rnn"
@@ -62,7 +70,16 @@ class RecipeReduction:
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
     ) -> tuple[NDArray[np.float32], dict[str, str]]:
-        """Fit on the training rows, save the reducer of new rows at `path`, reduce all rows."""
+        """Fit, or find fitted, and reduce; see `extraction.run.Reduction`."""
+        try:
+            return self._reduced(raw, rows, labels, path)
+        except ReductionError as error:
+            raise CannotReduceError(str(error)) from error
+
+    def _reduced(
+        self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
+    ) -> tuple[NDArray[np.float32], dict[str, str]]:
+        """Fit on the training rows unless `path` holds that very reducer of new rows; reduce all rows."""
         raw_rows = RawRows(features=raw, usable=rows.usable, utterances=rows.utterances)
         width, seed = self.recipe.width, self.recipe.seed
         if self.recipe.folds:
@@ -76,6 +93,8 @@ class RecipeReduction:
             )
             made.whole.save(path)
             return made.vectors, {**made.description, **self.wanted}
-        reducer = fit_reducer(self.method, raw_rows, labels=labels, width=width, seed=seed)
-        reducer.save(path)
+        reducer = found_reducer(path, self.method, raw_rows, labels=labels, width=width, seed=seed)
+        if reducer is None:
+            reducer = fit_reducer(self.method, raw_rows, labels=labels, width=width, seed=seed)
+            reducer.save(path)
         return reducer.apply(raw_rows), {**reducer.description, **self.wanted}

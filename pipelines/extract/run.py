@@ -26,7 +26,7 @@ from pipelines.extractors import Setting, build_extractor
 from pipelines.recipe import load_recipe, recipe_of_dataset
 from summer.corpus import Modality
 
-DONE, LEFT_UNDONE, UNEXPECTED_FAILURES = 0, 1, 3
+DONE, LEFT_UNDONE, UNEXPECTED_FAILURES, NOT_REDUCED = 0, 1, 3, 4
 CORES_PER_CUDA_WORKER, MOST_CUDA_WORKERS = 4, 4
 
 
@@ -34,7 +34,8 @@ def carry_out(order: ExtractionOrder) -> int:
     """Extract the modalities asked for, one after the other.
 
     Returns:
-        The exit status: 0 done, 1 rows left undone, 3 unexpected failures with --strict, 130 interrupted.
+        The exit status: 0 done, 1 rows left undone, 3 unexpected failures with --strict, 4 raw vectors only
+        because no reducer can be fitted, 130 interrupted.
 
     Raises:
         ValueError: anything that the user can mend; the message says how.
@@ -104,7 +105,7 @@ def _exit_status(report: Report, corpus: Corpus, *, strict: bool) -> int:
     known = {problem.where for problem in corpus.problems if problem.known}
     if strict and any(name not in known for name, _, _ in report.failed):
         return UNEXPECTED_FAILURES
-    return DONE
+    return NOT_REDUCED if report.not_reduced else DONE
 
 
 def _modalities(name: str) -> list[Modality]:

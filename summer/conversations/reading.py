@@ -6,6 +6,7 @@ training split only. Rows that are not ok keep their status as a mask.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from summer.conversations.standardisation import Standardisation, fit_standardis
 from summer.corpus import LabelSet, Modality, Split, Utterance
 from summer.store import EncoderHead, FeatureStore
 
+LOGGER = logging.getLogger(__name__)
 ROWS_AT_ONCE = 1024
 
 
@@ -55,6 +57,7 @@ class Conversations:
     Args:
         utterances: one per row, in corpus order.
         features: by modality, in the order text, audio, video.
+        digest: of the annotations, as the stores have it.
     """
 
     corpus: str
@@ -62,6 +65,7 @@ class Conversations:
     labels: LabelSet
     utterances: tuple[Utterance, ...]
     features: Mapping[Modality, ModalityFeatures]
+    digest: str = ""
 
     def counted(self, split: Split) -> NDArray[np.bool_]:
         """(rows,) True where an utterance of `split` has a truth and at least one usable modality."""
@@ -84,8 +88,8 @@ def read_conversations(paths: Sequence[Path]) -> Conversations:
 
     Raises:
         StoreError: a store cannot be read.
-        ConversationError: two stores of one modality, stores that do not belong together, an unfinished one,
-            a row that is ok and not finite, or a label that is not of the label set.
+        ConversationError: two stores of one modality, stores that do not belong together, a row that is ok
+            and not finite, or a label that is not of the label set.
     """
     if not paths:
         raise ConversationError("no feature store is given; make some with summer-extract")
@@ -102,6 +106,7 @@ def read_conversations(paths: Sequence[Path]) -> Conversations:
             labels=LabelSet(first.labels),
             utterances=tuple(stores[0].rows.utterances),
             features={store.header.modality: read_vectors(store) for store in stores},
+            digest=first.corpus_digest,
         )
     strange = {u.label for u in conversations.utterances if u.label} - set(conversations.labels.names)
     if strange:
@@ -140,8 +145,11 @@ def _check_modalities(stores: Sequence[FeatureStore]) -> None:
                 "modality"
             )
         if not store.header.complete:
-            raise ConversationError(
-                f"{store.path} is not complete: it was made with --limit; run summer-extract without it"
+            LOGGER.warning(
+                "%s holds %d utterances and not the whole corpus (--limit, or rows left to do): these are "
+                "all that is trained and measured on",
+                store.path,
+                len(store.rows),
             )
 
 
@@ -150,7 +158,10 @@ def _check_together(first: FeatureStore, other: FeatureStore) -> None:
         ("corpus", "give stores of one corpus"),
         ("protocol", "runs of different protocols are never mixed: extract one of them again"),
         ("labels", "give stores of one label set"),
-        ("corpus_digest", "their annotations differ: extract the older one again with --overwrite"),
+        (
+            "corpus_digest",
+            "their annotations differ: run summer-extract again, it brings the older up to date",
+        ),
     ):
         ours, theirs = getattr(first.header, name), getattr(other.header, name)
         if ours != theirs:

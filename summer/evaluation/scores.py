@@ -119,6 +119,17 @@ def results(predictions: Sequence[Predictions], labels: LabelSet) -> dict[str, A
     return outcome
 
 
+def never_predicted(seeds: Sequence[Predictions], labels: LabelSet) -> list[str]:
+    """The classes that some utterances of a split have and that no seed of a model says of any.
+
+    Args:
+        seeds: of one model and split.
+    """
+    said = {int(guess) for found in seeds for guess in found.guesses}
+    true = {int(truth) for truth in seeds[0].truths}
+    return [name for index, name in enumerate(labels.names) if index in true - said]
+
+
 def _scorable(predictions: Sequence[Predictions]) -> Iterator[tuple[str, Split, list[Predictions]]]:
     for model in models_of(predictions):
         for split in SPLITS:
@@ -143,6 +154,7 @@ def _summary(seeds: Sequence[Predictions], labels: LabelSet) -> dict[str, Any]:
             }
             for label in labels.names
         },
+        "never_predicted": never_predicted(seeds, labels),
         "w_f1_mean": float(np.mean(w_f1)),
         "w_f1_std": float(np.std(w_f1, ddof=1)) if len(w_f1) > 1 else None,
         "w_f1_interval_95": list(bootstrap_interval(seeds)),

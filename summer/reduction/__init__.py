@@ -7,7 +7,7 @@ reduced out of fold. Importing this package loads neither torch nor scikit-learn
 
 from summer.reduction.options import DialogueRnnOptions, default_dialogue_rnn_options
 from summer.reduction.out_of_fold import OutOfFold, reduce_out_of_fold
-from summer.reduction.reducer import METHODS, Method, Reducer, fit_reducer, load_reducer
+from summer.reduction.reducer import METHODS, Method, Reducer, fit_reducer, found_reducer, load_reducer
 from summer.reduction.rows import RawRows, ReductionError, RowSource
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "RowSource",
     "default_dialogue_rnn_options",
     "fit_reducer",
+    "found_reducer",
     "load_reducer",
     "reduce_out_of_fold",
 ]

@@ -17,6 +17,7 @@ bit however many cores there are; and steps as small as these gain next to nothi
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -121,16 +122,39 @@ def fit_dialogue_rnn(
     seen = _standardise(rows.usable_in(Split.TRAIN, Split.DEV), standardisation)
     network, course = _trained(seen, labels=labels, width=width, seed=seed, options=options)
     facts = {
-        **training.facts(vectors),
-        "labels": json.dumps(labels.names),
-        "options": json.dumps(asdict(options), sort_keys=True),
-        "seed": str(seed),
+        **read_by_dialogue_rnn(rows, labels=labels, seed=seed, options=options, vectors=vectors),
         "epoch": _explain(course),
     }
     weights = {f"{WEIGHTS_PREFIX}{name}": value.numpy() for name, value in network.state_dict().items()}
     arrays = {"centre": standardisation.centre, "spread": standardisation.spread, **weights}
     fitted = Fitted(method="dialogue-rnn", width=width, raw_dim=rows.raw_dim, facts=facts, arrays=arrays)
     return DialogueRnnReducer(fitted)
+
+
+def read_by_dialogue_rnn(
+    rows: RawRows,
+    *,
+    labels: LabelSet,
+    seed: int,
+    options: DialogueRnnOptions,
+    vectors: NDArray[np.float32] | None = None,
+) -> dict[str, str]:
+    """What a fit on these rows would say that it read: vectors, labels and speakers of train and dev.
+
+    Args:
+        vectors: (usable training rows, raw), where they are gathered already.
+    """
+    training = rows.usable_in(Split.TRAIN)
+    learned_from = hashlib.sha256(json.dumps(rows.told_in_training()).encode())
+    for _, block in rows.usable_in(Split.DEV).blocks():
+        learned_from.update(np.ascontiguousarray(block, dtype="<f4").data)
+    return {
+        **training.facts(training.gather() if vectors is None else vectors),
+        "learned_from": learned_from.hexdigest(),
+        "labels": json.dumps(labels.names),
+        "options": json.dumps(asdict(options), sort_keys=True),
+        "seed": str(seed),
+    }
 
 
 def _trained(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ from summer.corpus import LabelSet, Split, Utterance, group_dialogues
 from summer.folds import folds_of, procrustes
 from summer.reduction.options import DialogueRnnOptions, default_dialogue_rnn_options
 from summer.reduction.reducer import Reducer, fit_reducer, load_reducer
-from summer.reduction.rows import RawRows
+from summer.reduction.rows import RawRows, ReductionError
 
 DIGEST_LETTERS = 12  # of the digest in the folder's name
 NO_FOLD = -1  # of rows of dev and test
@@ -75,6 +76,7 @@ def reduce_out_of_fold(
         DiskError: disk full, or the folder cannot be written.
     """
     fold_of = folds_of(group_dialogues(rows.utterances), folds, option="folds")
+    _check_rows(rows, fold_of, width)
     fit = _Fit(labels=labels, width=width, seed=seed, options=options or default_dialogue_rnn_options())
     steps = folder.with_name(f"{folder.name}-{fit.digest(rows, fold_of)[:DIGEST_LETTERS]}")
     whole = fit.found_or_made(steps / "all.safetensors", rows)
@@ -96,6 +98,18 @@ def reduce_out_of_fold(
             f"{names[0]} to {names[-1]} by {reducer.fingerprint}, aligned by {alignment.sha256}"
         )
     return OutOfFold(whole=whole, vectors=reduced, description=_description(whole, told))
+
+
+def _check_rows(rows: RawRows, fold_of: Mapping[str, int], width: int) -> None:
+    """Refuse what only the last of the fits would meet: a subset may lie in one fold."""
+    usable = Counter(fold_of[u.dialogue] for u in rows.usable_in(Split.TRAIN).usable_utterances())
+    largest = max(fold_of.values(), key=lambda fold: usable[fold])
+    least = usable.total() - usable[largest]
+    if least < width <= usable.total():
+        raise ReductionError(
+            f"without fold {largest + 1} there are {least} usable training rows, fewer than the reduced "
+            f"width {width} asked for; ask for no folds, or for a smaller width, or extract more rows"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,12 +134,7 @@ class _Fit:
     def digest(self, rows: RawRows, fold_of: Mapping[str, int]) -> str:
         """The sha256 over all that the reducers depend on: rows of test are no part of it."""
         seen = rows.usable_in(Split.TRAIN, Split.DEV)
-        said = [
-            (u.id, u.split, u.dialogue, u.speaker, u.label, bool(usable))
-            for u, usable in zip(seen.utterances, seen.usable, strict=True)
-            if u.split is not Split.TEST
-        ]
-        asked = {**asdict(self), "fold_of": dict(fold_of), "rows": said}
+        asked = {**asdict(self), "fold_of": dict(fold_of), "rows": seen.told_in_training()}
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode())
         for _, vectors in seen.blocks():
             digest.update(np.ascontiguousarray(vectors, dtype="<f4").data)

@@ -45,6 +45,16 @@ class PcaReducer(FittedReducer):
         return reduced
 
 
+def read_by_pca(rows: RawRows, vectors: NDArray[np.float32] | None = None) -> dict[str, str]:
+    """What a fit on these rows would say that it read: no label.
+
+    Args:
+        vectors: (usable training rows, raw), where they are gathered already.
+    """
+    training = rows.usable_in(Split.TRAIN)
+    return training.facts(training.gather() if vectors is None else vectors)
+
+
 def fit_pca(rows: RawRows, *, width: int) -> PcaReducer:
     """Fit on the training split's usable rows; no other row is looked at.
 
@@ -60,7 +70,7 @@ def fit_pca(rows: RawRows, *, width: int) -> PcaReducer:
         )
     training = rows.usable_in(Split.TRAIN)
     vectors = training.gather()
-    facts = training.facts(vectors)
+    facts = read_by_pca(rows, vectors)
     standardisation = fit_standardisation(vectors)
     if not standardisation.spread.any():
         raise ReductionError(

@@ -99,6 +99,35 @@ def fit_reducer(
     raise ReductionError(f"reduction {method!r} is not one of {', '.join(METHODS)}")
 
 
+def found_reducer(
+    path: Path, method: Method, rows: RawRows, *, labels: LabelSet, width: int, seed: int
+) -> Reducer | None:
+    """The reducer at `path` if it is what fitting on these rows would give, with the method's defaults.
+
+    Labels count where the method reads them. A file that is no reducer, or a damaged one, is none.
+
+    Raises:
+        ReductionError: a usable row is not finite.
+    """
+    try:
+        reducer = load_reducer(path)
+    except ReductionError:
+        return None  # fitting puts a good one in its place
+    asked = {"method": method, "width": str(width)}
+    if any(reducer.description[name] != value for name, value in asked.items()):
+        return None
+    if method == "pca":
+        from summer.reduction.pca import read_by_pca
+
+        read = read_by_pca(rows)
+    else:
+        from summer.reduction.conversational import read_by_dialogue_rnn
+
+        options = default_dialogue_rnn_options()
+        read = read_by_dialogue_rnn(rows, labels=labels, seed=seed, options=options)
+    return reducer if read.items() <= reducer.description.items() else None
+
+
 def load_reducer(path: Path) -> Reducer:
     """Load what `Reducer.save` wrote.
 
@@ -123,6 +152,8 @@ def load_reducer(path: Path) -> Reducer:
 def _check_width(width: int, *, training_rows: int) -> None:
     if width < 1:
         raise ReductionError(f"reduced width {width} is below 1; ask for at least 1")
+    if not training_rows:
+        raise ReductionError("no training row is usable; extract some, or keep the raw vectors")
     if training_rows < width:
         raise ReductionError(
             f"{training_rows} usable training rows are fewer than the reduced width {width} asked for; "

@@ -131,6 +131,14 @@ class RawRows:
             filled += len(rows)
         return gathered
 
+    def told_in_training(self) -> list[tuple[object, ...]]:
+        """What the annotations say of train and dev, in order: all of them that a reducer may learn from."""
+        return [
+            (u.id, u.split, u.dialogue, u.speaker, u.label, bool(usable))
+            for u, usable in zip(self.utterances, self.usable, strict=True)
+            if u.split is not Split.TEST
+        ]
+
     def facts(self, vectors: NDArray[np.float32]) -> dict[str, str]:
         """What to tell of the usable rows: their number, and a sha256 over their ids and vectors.
 

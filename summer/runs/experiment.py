@@ -6,6 +6,7 @@ program that compares many recipes calls it once for each.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -23,12 +24,13 @@ from summer.conversations.reading import read_conversations
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
 from summer.report.figures import draw_projection
+from summer.runs.beginning import on_trial, put_aside
 from summer.runs.features import keep_features
 from summer.runs.folder import RunError, begin_run, origin_of_program, read_record, seed_folder
 from summer.runs.reading import Run, read_run
 from summer.runs.results import write_results
 from summer.training.checkpoints import CheckpointError, TrainedModel
-from summer.training.history import Watch
+from summer.training.history import EpochRecord, Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook
 from summer.training.preparation import Material, prepare
@@ -43,6 +45,7 @@ from summer.training.seed import (
     present_modalities,
 )
 
+LOGGER = logging.getLogger(__name__)
 PRECISIONS = ("no", "bf16", "fp16")
 
 
@@ -113,13 +116,15 @@ def run_experiment(experiment: Experiment, audience: Audience | None = None) -> 
     processes = processes_of(accelerator())
     heard = _heard_from(processes, audience or nobody())
     experiment, material, record = processes.together(lambda: _prepared(experiment))
-    processes.by_main(lambda: _begin(experiment, record))
-    heard.on_material(material)
-    for seed in experiment.seeds:
-        with heard.of_seed(seed) as watch:
-            folder = seed_folder(experiment.out, seed)
-            place = Workplace(seed=seed, accelerator=accelerator, folder=folder, watch=watch)
-            _one_seed(experiment, material, place)
+    with on_trial(experiment.out) if processes.is_main else nullcontext(lambda: None) as passed:
+        processes.by_main(lambda: _begin(experiment, record))
+        heard.on_material(material)
+        for seed in experiment.seeds:
+            with heard.of_seed(seed) as watch:
+                folder = seed_folder(experiment.out, seed)
+                heeded = _telling_of_steps(watch, passed)
+                place = Workplace(seed=seed, accelerator=accelerator, folder=folder, watch=heeded)
+                _one_seed(experiment, material, place)
     processes.by_main(lambda: write_results(experiment.out, record, material.conversations.labels))
     return processes.together(lambda: read_run(experiment.out))
 
@@ -130,14 +135,35 @@ def _prepared(experiment: Experiment) -> tuple[Experiment, Material, dict[str, A
     material = prepare(read_conversations(experiment.stores), experiment.settings.model)
     record = _record(experiment, material)
     _check(experiment)
+    _check_splits(experiment, material)
     for model in experiment.models:
         present_modalities(model, experiment.settings.of(model).options, material)
     return experiment, material, record
 
 
 def _begin(experiment: Experiment, record: Mapping[str, Any]) -> None:
-    begin_run(experiment.out, record, resume=experiment.resume, overwrite=experiment.overwrite)
+    begin_run(
+        experiment.out,
+        record,
+        resume=experiment.resume,
+        overwrite=experiment.overwrite,
+        make_way=put_aside,
+    )
     keep_features(experiment.out, experiment.stores)
+
+
+def _telling_of_steps(watch: Watch, passed: Callable[[], None]) -> Watch:
+    """The same, that calls `passed` at each step and epoch."""
+
+    def on_step(model: str, epoch: int, step: int, steps: int) -> None:
+        passed()
+        watch.on_step(model, epoch, step, steps)
+
+    def on_epoch(model: str, record: EpochRecord) -> None:
+        passed()
+        watch.on_epoch(model, record)
+
+    return replace(watch, on_step=on_step, on_epoch=on_epoch)
 
 
 def _heard_from(processes: Processes, audience: Audience) -> Audience:
@@ -329,12 +355,36 @@ def _check(experiment: Experiment) -> None:
             )
 
 
+def _check_splits(experiment: Experiment, material: Material) -> None:
+    """Say before work begins which splits are empty.
+
+    Raises:
+        RunError: the one that is to choose the epoch is.
+    """
+    counts = {split: int(material.conversations.counted(split).sum()) for split in Split}
+    told = ", ".join(f"{split} {count}" for split, count in counts.items())
+    chosen_on = experiment.settings.of(experiment.models[-1]).training.select_on
+    if not counts[chosen_on]:
+        other = "" if chosen_on is Split.TEST else ", or take --select-on test, which inflates the score"
+        raise RunError(
+            f"{chosen_on} is to choose the epoch and has no utterance with a truth and a vector ({told}); "
+            f"give the corpus some{other if counts[Split.TEST] else ''}; a store that was made with --limit "
+            "holds the first rows alone, and train stands before dev and test: give a larger one"
+        )
+    for split in (Split.DEV, Split.TEST):
+        if not counts[split]:
+            LOGGER.warning(
+                "%s has no utterance with a truth and a vector: nothing is measured on it (%s)", split, told
+            )
+
+
 def _record(experiment: Experiment, material: Material) -> dict[str, Any]:
     conversations, settings = material.conversations, experiment.settings
     return {
         "corpus": conversations.corpus,
         "protocol": conversations.protocol,
         "labels": list(conversations.labels.names),
+        "annotations": conversations.digest,
         "selected_on": settings.of(experiment.models[-1]).training.select_on.value,
         "models": list(experiment.models),
         "seeds": list(experiment.seeds),

@@ -13,7 +13,7 @@ import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,26 @@ from summer.durable import explained_disk_errors, write_aside
 
 RECORD = "run.json"
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "h5py")
-MUST_AGREE = ("settings", "teacher_run", "corpus", "protocol", "labels", "stores", "precision")
+MUST_AGREE = ("settings", "teacher_run", "corpus", "protocol", "labels", "annotations", "stores", "precision")
 
 
 class RunError(ValueError):
     """A run that cannot begin or go on; the message names the remedy."""
 
 
-def begin_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: bool) -> None:
+def begin_run(
+    out: Path,
+    record: Mapping[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    make_way: Callable[[Path], None] = shutil.rmtree,
+) -> None:
     """Begin a run, or resume one of the same settings.
 
     Args:
         record: what the run is told to do; JSON.
+        make_way: removes the run that is to be begun anew.
 
     Raises:
         RunError: the folder holds a run, and neither --resume nor --overwrite is given or its settings
@@ -47,7 +55,7 @@ def begin_run(out: Path, record: Mapping[str, Any], *, resume: bool, overwrite: 
         raise RunError(f"{path} is no record of a run; give another --out, or delete {out} yourself")
     if overwrite and path.is_file():
         with explained_disk_errors(out):
-            shutil.rmtree(out)
+            make_way(out)
     if path.is_file():
         if not resume:
             raise RunError(
@@ -110,7 +118,7 @@ def _check_same(path: Path, record: Mapping[str, Any]) -> None:
     earlier = read_record(path.parent)
     ours, theirs = dict(_flat(record)), dict(_flat(earlier))
     for key in sorted(ours.keys() | theirs.keys()):
-        if _is_of_an_added_rival(key, earlier["models"]):
+        if _is_of_an_added_rival(key, earlier["models"]) or (key == "annotations" and key not in theirs):
             continue
         if key.partition(".")[0] in MUST_AGREE and ours.get(key) != theirs.get(key):
             raise RunError(

@@ -8,6 +8,8 @@ Rows stand in corpus order, so a dialogue is one slice. Layout of the file (`row
     status, reason                           (rows,) UTF-8; a row whose status is not "ok" holds zeros
     words/utf8                               (bytes,) uint8, UTF-8 of all rows' text, one after the other
     words/ends                               (rows,) int64, offset at which each row's text ends
+    inputs                                   (rows,) digest of what the row was made from, see `Rows`; only
+                                             in stores that were extracted
     columns/<name>                           (rows,) the modality's own facts: keyframes, tokens, ...
     features/raw                             (rows, dim) float32
     features/reduced                         (rows, width) float32, once reduced
@@ -16,9 +18,9 @@ Rows stand in corpus order, so a dialogue is one slice. Layout of the file (`row
                                              over features/raw; only where there is one
 
 File attributes: schema_version, corpus, protocol, modality, labels, fingerprint, corpus_digest, complete,
-settings, reduction and assets (JSON). Stores made by an older version have no words, no assets and no head:
-their text is read as "", the others as none. Nothing in the file depends on when, where or in how many
-attempts it was made, so equal input gives equal bytes.
+settings, reduction and assets (JSON). Stores made by an older version have no words, no inputs, no assets
+and no head: their text is read as "", the others as none. Nothing in the file depends on when, where or in
+how many attempts it was made, so equal input gives equal bytes.
 
 HDF5 is not safe against a kill while open for writing: files are written aside and renamed into place.
 """
@@ -43,10 +45,13 @@ from summer.store.head import EncoderHead
 from summer.store.rows import Header, Kind, Rows, StoreError
 from summer.store.words import pack_words, unpack_words
 
-SCHEMA_VERSION = 1  # also since words, assets and head: older programs read such stores, and take no notice
+SCHEMA_VERSION = (
+    1  # also since words, inputs, assets, head: older programs read such stores and take no notice
+)
 FEATURES = "features"
 COLUMNS = "columns"
 WORDS = "words"
+INPUTS = "inputs"
 HEAD = "head"
 
 
@@ -235,6 +240,8 @@ def _write_rows(file: h5py.File, rows: Rows) -> None:
         file.create_dataset(name, data=np.array([np.nan if s is None else s for s in seconds], dtype="<f8"))
     _write_text(file, "status", rows.statuses)
     _write_text(file, "reason", rows.reasons)
+    if rows.inputs is not None:
+        _write_text(file, INPUTS, rows.inputs)
     utf8, ends = pack_words([utterance.text for utterance in utterances])
     file.create_dataset(f"{WORDS}/utf8", data=utf8)
     file.create_dataset(f"{WORDS}/ends", data=ends)
@@ -273,6 +280,7 @@ def _read_rows(file: h5py.File) -> Rows:
         utterances=utterances,
         statuses=[Status(status) for status in _read_text(file["status"])],
         reasons=_read_text(file["reason"]),
+        inputs=_read_text(file[INPUTS]) if INPUTS in file else None,
         columns={name: _read_column(dataset) for name, dataset in file[COLUMNS].items()},
     )
 

@@ -51,6 +51,10 @@ class Header:
 class Rows:
     """All of a store but its features: one entry per row in each field.
 
+    Args:
+        inputs: digest of what each row's vector was made from; None where it is not known, as in stores of an
+            older version and in imported ones.
+
     Raises:
         StoreError: an id stands twice, or the fields differ in length.
     """
@@ -59,10 +63,12 @@ class Rows:
     statuses: Sequence[Status]
     reasons: Sequence[str]
     columns: Mapping[str, Sequence[int | float | str]] = field(default_factory=dict)
+    inputs: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.utterances), len(self.statuses), len(self.reasons)}
         lengths |= {len(values) for values in self.columns.values()}
+        lengths |= {len(self.inputs)} if self.inputs is not None else set()
         if len(lengths) > 1:
             raise StoreError(f"the fields of the rows differ in length: {sorted(lengths)}")
         ids = [utterance.id for utterance in self.utterances]

@@ -48,6 +48,9 @@ class FakeExtractor:
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         return [self._one(clip.utterance.text) for clip in clips]
 
+    def reads(self, clip: Clip) -> Sequence[object]:
+        return [clip.utterance.text]
+
     def _one(self, words: str) -> Outcome:
         time.sleep(self.seconds)
         if "die" in words:

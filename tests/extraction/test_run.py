@@ -210,12 +210,6 @@ def test_a_store_of_another_fingerprint_is_refused_naming_both_and_the_remedy(tm
     assert report.extracted == 22
 
 
-def test_changed_annotations_are_refused(tmp_path: Path) -> None:
-    run(tmp_path)
-    with pytest.raises(StoreError, match="made from other annotations"):
-        run(tmp_path, corpus=corpus_of([*TEXTS[:-1], "another line"]))
-
-
 def test_a_new_reduction_leaves_raw_vectors_and_replaces_the_reduced(tmp_path: Path) -> None:
     job = Job(corpus=corpus_of(TEXTS), extractor=FakeExtractor(), folder=tmp_path)
     extract(job, InProcess(), reduction=None, on_progress=lambda _: None)

@@ -113,7 +113,17 @@ def test_the_label_set_follows_the_rows(
     assert opened(tmp_path, *rows).labels.names == expected
 
 
-def test_a_label_that_cannot_be_learnt_is_an_error(tmp_path: Path) -> None:
+def test_a_label_that_only_dev_or_test_has_is_a_problem_and_scored_all_the_same(tmp_path: Path) -> None:
+    labels = {"train": "zest", "dev": "awe", "test": "awe"}
+    rows = [manifest_row(split, split=split, label=label, media="") for split, label in labels.items()]
+    corpus = opened(tmp_path, *rows)
+    assert corpus.labels.names == ("awe", "zest")
+    [problem] = [problem for problem in corpus.problems if not problem.known]
+    assert (problem.kind, problem.where) == ("unlearnable", "dev")
+    assert problem.what == "line 3: no row of train has label 'awe'"
+
+
+def test_a_label_that_looks_like_a_slip_is_an_error(tmp_path: Path) -> None:
     rows = [manifest_row("a", label="zest"), manifest_row("b", split="test", label="zset")]
     with pytest.raises(
         CorpusError, match=r"line 3: label is 'zset'; the train split has only zest; .*'zest'"

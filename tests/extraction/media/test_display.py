@@ -22,7 +22,9 @@ X264 = {"crf": "8"}
 FIELDS = Picture(width=96, height=64, options=X264)
 
 
-def keyframes(path: Path, *, region: Region | None = None, motion: bool = False, every: int = 10) -> list[Frame]:
+def keyframes(
+    path: Path, *, region: Region | None = None, motion: bool = False, every: int = 10
+) -> list[Frame]:
     span = MediaSpan(path=path, region=region)
     chunks = read_keyframes(span, every=every, most=1000, with_motion=motion)
     return [frame for chunk in chunks for frame in chunk]

@@ -118,9 +118,12 @@ def test_other_utterances_and_other_lengths_are_refused_by_both_paths(tmp_path: 
     assert f"{paths[0]} has {ROWS} rows and {paths[1]} {ROWS - 1}" in message
 
 
-def test_a_store_that_is_not_complete_is_refused_by_its_path(tmp_path: Path) -> None:
+def test_a_store_that_is_not_complete_is_read_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     paths = two_stores(tmp_path, complete=False)
-    assert f"{paths[1]} is not complete" in refusal(paths)
+    assert len(read_conversations(paths).utterances) == ROWS
+    assert f"{paths[1]} holds {ROWS} utterances and not the whole corpus (--limit" in caplog.text
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

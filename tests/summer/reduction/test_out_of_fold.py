@@ -239,9 +239,16 @@ def test_what_cannot_be_done_is_an_error_that_names_the_remedy(tmp_path: Path) -
         ):
             reduced(tmp_path, folds=folds)
     count = int(TRAINING.sum())
-    with pytest.raises(ReductionError, match=rf"usable training rows are fewer than .* {count} asked for"):
+    with pytest.raises(
+        ReductionError,
+        match=rf"without fold \d there are \d+ usable .* width {count} asked for; ask for no folds",
+    ):
         reduced(tmp_path, width=count)  # enough for all, too many without a fold
+    assert not list(tmp_path.rglob("*.safetensors"))  # found before anything was trained
+    with pytest.raises(ReductionError, match=rf"{count} usable .* width {count + 1} asked for"):
+        reduced(tmp_path, width=count + 1)
+    reduced(tmp_path)
     [path] = tmp_path.rglob("all.safetensors")
     path.write_bytes(b"cut short")
     with pytest.raises(ReductionError, match=r"all\.safetensors cannot be read.*delete it"):
-        reduced(tmp_path, width=count)
+        reduced(tmp_path)
