@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from summer.corpus import Dialogue, Modality, Status, Utterance
-from summer.store import EncoderHead
+from summer.store import Candidates, EncoderHead, Rows
 
 ROUNDING = 1e-6  # of a pixel: a share such as 0.29 of 100 pixels is 29 of them
 
@@ -123,12 +123,14 @@ class Outcome:
         reason: why a row is not ok, or a remark on a row that is (text cut to the window, ...); may be "".
         vector: (dim,) float32, finite; None unless the status is ok.
         columns: the modality's own facts, one value a declared column; columns left out are 0 or "".
+        candidates: what the vector was chosen among, where it may be chosen again (`ChoosesAgain`).
     """
 
     status: Status
     reason: str = ""
     vector: NDArray[np.float32] | None = None
     columns: Mapping[str, int | float | str] = field(default_factory=dict)
+    candidates: Candidates | None = None
 
     def __post_init__(self) -> None:
         if (self.status is Status.OK) != (self.vector is not None):
@@ -189,6 +191,27 @@ class WithReads(Protocol):
 
     def reads(self, clip: Clip) -> Sequence[object]:
         """All that the clip's vector depends on beside its media and the settings, as JSON has it."""
+        ...
+
+
+@runtime_checkable
+class ChoosesAgain(Protocol):
+    """What an extractor has besides, if all rows together tell which of its candidates is a row's vector.
+
+    Every outcome of it that is ok has candidates.
+
+    Attributes:
+        no_candidates: those of one row that has none.
+    """
+
+    no_candidates: Candidates
+
+    def choose_again(self, rows: Rows, candidates: Candidates) -> tuple[Rows, NDArray[np.float32]]:
+        """The rows as they are to stand in the store, and (rows, dim) raw vectors, zeros where not ok.
+
+        Depends on the rows, whatever was chosen before, and on their candidates: over the same rows it always
+        says the same.
+        """
         ...
 
 

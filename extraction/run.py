@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from extraction.corrections import Corrections, corrections_since
 from extraction.engines import BlockResult, Engine
-from extraction.extractor import Extractor, Outcome, WithHead
+from extraction.extractor import ChoosesAgain, Extractor, Outcome, WithHead
 from extraction.measured import Measured
 from extraction.plan import (
     Job,
@@ -38,7 +38,7 @@ from extraction.plan import (
 )
 from summer.corpus import LabelSet, Modality, Status
 from summer.durable import explained_disk_errors
-from summer.store import FeatureStore, Rows, new_store, write_part
+from summer.store import Candidates, FeatureStore, Rows, StoreError, joined, new_store, write_part
 
 MOST_ERRORS_WITHOUT_SUCCESS = 3
 EMPTY_OF_KIND: Mapping[str, int | float | str] = {"int": 0, "float": 0.0, "text": ""}
@@ -213,9 +213,17 @@ def _write_block(job: Job, result: BlockResult) -> None:
     for row, outcome in enumerate(result.outcomes):
         if outcome.vector is not None:
             vectors[row] = outcome.vector
+    candidates: Candidates | None = None
+    if isinstance(job.extractor, ChoosesAgain):
+        candidates = _candidates_of(result.outcomes, job.extractor.no_candidates)
     # Rows have other numbers once some were added before them: no part may take another one's place.
     made_from = hashlib.sha256("".join(rows.inputs or ()).encode()).hexdigest()[:8]
-    write_part(job.parts / f"{first:07d}-{last:07d}-{len(rows)}-{made_from}.h5", job.header, rows, vectors)
+    name = f"{first:07d}-{last:07d}-{len(rows)}-{made_from}.h5"
+    write_part(job.parts / name, job.header, rows, vectors, candidates)
+
+
+def _candidates_of(outcomes: Sequence[Outcome], none: Candidates) -> Candidates:
+    return joined([none if outcome.candidates is None else outcome.candidates for outcome in outcomes])
 
 
 def _columns(job: Job, outcomes: Sequence[Outcome]) -> dict[str, list[int | float | str]]:
@@ -235,8 +243,15 @@ def _build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) 
     assets = {**job.header.assets, **({"reducer": reducer.name} if reduction else {})}
     rows, header = _gather_rows(job, holder, order), replace(job.header, complete=complete, assets=assets)
     position_of_row = {row: position for position, row in enumerate(order)}
+    chosen: NDArray[np.float32] | None = None
+    if isinstance(job.extractor, ChoosesAgain) and order:
+        candidates = _gather_candidates(sources, holder)
+        rows, chosen = job.extractor.choose_again(rows, candidates)
     with new_store(job.store, header, rows) as writer:
-        for source in sources:
+        if chosen is not None:
+            writer.write_raw(0, chosen)
+            writer.write_candidates(candidates)
+        for source in sources if chosen is None else ():
             with FeatureStore(source.path) as store:
                 for row, start, stop in _runs(source, holder):
                     writer.write_raw(position_of_row[row], store.features("raw", slice(start, stop)))
@@ -317,6 +332,18 @@ def _gather_rows(job: Job, holder: Mapping[int, tuple[Source, int]], order: Sequ
         columns={name: [content.columns[name][k] for content, k in held] for name in job.extractor.columns},
         inputs=[job.inputs[row] for row in order],
     )
+
+
+def _gather_candidates(sources: Sequence[Source], holder: Mapping[int, tuple[Source, int]]) -> Candidates:
+    """Those of all finished rows, in the order of the corpus."""
+    runs: list[tuple[int, Candidates]] = []
+    for source in sources:
+        with FeatureStore(source.path) as store:
+            held = store.candidates
+        if held is None:
+            raise StoreError(f"{source.path} has no candidates to choose among; start anew with --overwrite")
+        runs.extend((row, held.rows(slice(start, stop))) for row, start, stop in _runs(source, holder))
+    return joined([part for _, part in sorted(runs, key=lambda run: run[0])])
 
 
 def _needs_building(job: Job, store: Source | None, reduction: Reduction | None) -> bool:

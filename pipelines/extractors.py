@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,16 +58,19 @@ def _audio(_: Setting) -> Extractor:
 
 
 def _video(setting: Setting) -> Extractor:
-    from extraction.video.extractor import LFNet3D
+    from extraction.video.by_speaker import BySpeaker
+    from extraction.video.extractor import LISTENING, LFNet3D
 
     recipe = setting.recipe.video
     given = Path(recipe.weights) if recipe.weights else None
     find = weights.vggface2 if recipe.backbone == "inception_resnet_v1" else weights.kinetics_r3d18
-    return LFNet3D(
+    by_speaker = recipe.face_choice == "speaker"
+    make = partial(BySpeaker, absent_speaker=recipe.absent_speaker) if by_speaker else LFNet3D
+    return make(
         backbone=recipe.backbone,
         weights=find(given),
         face_choice=recipe.face_choice,
-        speaking=_speaking(recipe) if recipe.face_choice == "talking" else None,
+        speaking=_speaking(recipe) if recipe.face_choice in LISTENING else None,
         keyframe_every=recipe.keyframe_every,
         most_keyframes=recipe.most_keyframes,
         device=setting.device,

@@ -76,12 +76,15 @@ class VideoRecipe:
         weights: of the backbone, a path; "": the published ones.
         speaking: who judges who talks: "" LR-ASD where its weights are to be had, else motion and loudness; a
             path to its weights, which must then be there; "motion": motion and loudness.
+        absent_speaker: with face_choice "speaker", whether rows whose speaker is not in the picture are
+            masked in training, or keep the face that talks most.
     """
 
     backbone: Literal["inception_resnet_v1", "r3d_18"] = "inception_resnet_v1"
     weights: str = ""
-    face_choice: Literal["talking", "largest", "central"] = "talking"
+    face_choice: Literal["talking", "speaker", "largest", "central"] = "talking"
     speaking: str = ""
+    absent_speaker: Literal["masked", "kept"] = "masked"
     keyframe_every: int = Field(default=10, ge=1)
     most_keyframes: int = Field(default=256, ge=1)
 

@@ -41,6 +41,7 @@ class Status(StrEnum):
     MISSING = "missing"
     TOO_SHORT = "too_short"
     TRUNCATED = "truncated"
+    SPEAKER_ABSENT = "speaker_absent"  # there are faces, and none of them is the speaker's
 
 
 @dataclass(frozen=True, slots=True)

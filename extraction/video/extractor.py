@@ -30,7 +30,7 @@ from extraction.video.faces.following import follow
 from extraction.video.faces.sightings import Sightings, gather
 from extraction.video.faces.speaking import ActiveSpeaker, Judge, MotionWithSound, Sound
 from extraction.video.faces.tracks import Track, link
-from extraction.video.network.backbones import DIMS, BackboneName, load_backbone, load_detector
+from extraction.video.network.backbones import DIMS, Backbone, BackboneName, load_backbone, load_detector
 from extraction.video.network.cepstra import SAMPLING_RATE
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
@@ -38,6 +38,7 @@ from summer.corpus import Modality, Status
 OptionT = TypeVar("OptionT", bound=str)
 METHOD = "3"  # counts up with every change, also of how media are read, that changes vectors
 KEYFRAMES_AT_ONCE = 16
+LISTENING = ("talking", "speaker")  # rules that ask who talks
 
 
 class LFNet3D:
@@ -46,7 +47,7 @@ class LFNet3D:
     Args:
         backbone: "inception_resnet_v1" or "r3d_18".
         weights: of the backbone.
-        face_choice: "talking", "largest" or "central", see choice.py.
+        face_choice: "talking", "largest" or "central", see choice.py ("speaker": by_speaker.py).
         speaking: weights of LR-ASD, which judges who talks; None: the mouth's motion and the loudness do.
         keyframe_every: one frame in so many is a keyframe.
         most_keyframes: of longer clips this many, evenly spread.
@@ -105,7 +106,7 @@ class LFNet3D:
             "backbone": backbone,
             "weights": weights.sha256,
             "face_choice": face_choice,
-            **({"speaking": _judged_by(speaking)} if face_choice == "talking" else {}),
+            **({"speaking": _judged_by(speaking)} if self.face_choice in LISTENING else {}),
             "keyframe_every": str(keyframe_every),
             "most_keyframes": str(most_keyframes),
             "smallest_face": " then ".join(f"1/{round(1 / share)}" for share in SMALLEST_SHARES),
@@ -150,19 +151,23 @@ class LFNet3D:
             every=self.keyframe_every,
             most=self.most_keyframes,
             chunk=self.chunk,
-            with_motion=self.face_choice == "talking",
+            with_motion=self.face_choice in LISTENING,
         )
 
     def _vector_of_a_face(self, clip: Clip, sightings: Sightings) -> Outcome:
         backbone = load_backbone(self.backbone, self.weights, self.device)
         embed = backbone.embed if backbone.recognises_faces else None
         tracks = link(sightings.keyframes, sightings.cuts, embed)
+        keyframes = len(sightings.keyframes)
         choice = choose(
-            tracks,
-            len(sightings.keyframes),
-            self.face_choice,
-            lambda meant: self._listen(clip, meant, sightings.cuts),
+            tracks, keyframes, self.face_choice, lambda meant: self._listen(clip, meant, sightings.cuts)
         )
+        told = {**_told(choice, keyframes), "tracks": len(tracks)}
+        return self._outcome_of(clip, choice, backbone, told)
+
+    def _outcome_of(
+        self, clip: Clip, choice: Choice, backbone: Backbone, told: Mapping[str, int | float | str]
+    ) -> Outcome:
         shown = choice.track.sightings
         if self.keep_crops is not None:
             keep_crops(self.keep_crops, clip.utterance.id, shown)
@@ -170,7 +175,7 @@ class LFNet3D:
             status=Status.OK,
             reason=clip.with_remark(choice.remark),
             vector=backbone.vector(np.stack([sighting.crop for sighting in shown])),
-            columns={**_told(choice, len(sightings.keyframes)), "tracks": len(tracks)},
+            columns=told,
         )
 
     def _listen(self, clip: Clip, tracks: Sequence[Track], cuts: frozenset[int]) -> Talk:
@@ -184,20 +189,27 @@ class LFNet3D:
 
 
 def _told(choice: Choice, keyframes: int) -> dict[str, int | float | str]:
-    """What the row says of the chosen face; places and sizes as shares of the picture, medians."""
-    shown = choice.track.sightings
+    """What the row says of the chosen face."""
+    return {
+        **facts_of(choice.track, keyframes),
+        "keyframes": keyframes,
+        "talking_score": choice.talking_score,
+        "talking_margin": choice.talking_margin,
+        "face_choice": choice.how,
+    }
+
+
+def facts_of(track: Track, keyframes: int) -> dict[str, int | float]:
+    """How often and how surely a track is seen; where and how large, as shares of the picture, medians."""
+    shown = track.sightings
     x, y, size = np.median([(s.x, s.y, s.size) for s in shown], axis=0).tolist()
     return {
-        "keyframes": keyframes,
         "faces": len(shown),
-        "confidence": choice.track.confidence,
+        "confidence": track.confidence,
         "face_share": len(shown) / keyframes,
         "face_x": x,
         "face_y": y,
         "face_size": size,
-        "talking_score": choice.talking_score,
-        "talking_margin": choice.talking_margin,
-        "face_choice": choice.how,
     }
 
 

@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 
 from summer.corpus import Modality, Split, Status, Utterance
 from summer.durable import check_free_space, explained_disk_errors, replace_durably, write_aside
+from summer.store.candidates import Candidates
 from summer.store.head import EncoderHead
 from summer.store.rows import Header, Kind, Rows, StoreError
 from summer.store.words import pack_words, unpack_words
@@ -53,6 +54,7 @@ COLUMNS = "columns"
 WORDS = "words"
 INPUTS = "inputs"
 HEAD = "head"
+CANDIDATES = "candidates"
 
 
 class FeatureStore:
@@ -112,6 +114,23 @@ class FeatureStore:
             raise StoreError(f"{self.path} has a head that cannot be used: {error}") from error
         return head
 
+    @property
+    def candidates(self) -> Candidates | None:
+        """What each row's vector was chosen among; None where that was not kept.
+
+        Raises:
+            StoreError: they are damaged.
+        """
+        if CANDIDATES not in self._file:
+            return None
+        group = self._file[CANDIDATES]
+        return Candidates(
+            ends=group["ends"][:],
+            vectors=group["vectors"][:],
+            embeddings=group["embeddings"][:],
+            facts={name: values[:] for name, values in group["facts"].items()},
+        )
+
 
 class StoreWriter:
     """A store being written aside; `new_store` makes it and renames the file into place at the end."""
@@ -137,6 +156,16 @@ class StoreWriter:
         """Write (rows, width) reduced vectors, and what reduced them."""
         self._file.create_dataset(f"{FEATURES}/reduced", data=vectors.astype("<f4"))
         self._file.attrs["reduction"] = _canonical_json(reduction)
+
+    def write_candidates(self, candidates: Candidates) -> None:
+        """Write what each row's vector was chosen among."""
+        group = self._file.create_group(CANDIDATES)
+        group.create_dataset("ends", data=candidates.ends.astype("<i8"))
+        group.create_dataset("vectors", data=candidates.vectors.astype("<f4"))
+        group.create_dataset("embeddings", data=candidates.embeddings.astype("<f4"))
+        facts = group.create_group("facts")
+        for name, values in sorted(candidates.facts.items()):
+            facts.create_dataset(name, data=values.astype("<f8"))
 
     def write_head(self, head: EncoderHead) -> None:
         """Write the head that the encoder was fine-tuned with over the raw vectors.
@@ -171,7 +200,13 @@ def new_store(path: Path, header: Header, rows: Rows) -> Iterator[StoreWriter]:
             aside.unlink()
 
 
-def write_part(path: Path, header: Header, rows: Rows, vectors: NDArray[np.float32]) -> None:
+def write_part(
+    path: Path,
+    header: Header,
+    rows: Rows,
+    vectors: NDArray[np.float32],
+    candidates: Candidates | None = None,
+) -> None:
     """Write a small store in one go: made in memory, then put in place by one rename.
 
     Raises:
@@ -181,7 +216,10 @@ def write_part(path: Path, header: Header, rows: Rows, vectors: NDArray[np.float
     with h5py.File(image, "w", libver="v110") as file:
         _write_header(file, header)
         _write_rows(file, rows)
-        StoreWriter(file, rows, header.dim).write_raw(0, vectors)
+        writer = StoreWriter(file, rows, header.dim)
+        writer.write_raw(0, vectors)
+        if candidates is not None:
+            writer.write_candidates(candidates)
     write_aside(path, image.getvalue())
 
 

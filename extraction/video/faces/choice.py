@@ -1,10 +1,12 @@
 """Whose face: one track is chosen, and how is said.
 
-Paper: not settled there. Three rules, an explicit option of the recipe:
+Paper: not settled there. Four rules, an explicit option of the recipe:
 
     largest   most area, summed over keyframes
     central   most area, each weighted by nearness: 1 in the picture's centre, 0 in a corner
     talking   whose face talks with the sound (speaking.py)
+    speaker   that, and whose face is known to be the named speaker's: the second look is taken over all rows
+              of a corpus together (by_speaker.py); here it is as talking
 
 Only tracks that could be meant stand for choice: in a fifth of the keyframes at least, and in the mean at
 least 0.9 sure to be a face; in a crowd the six most present. Where none is, all tracks do, and the row says
@@ -26,7 +28,7 @@ import numpy as np
 
 from extraction.video.faces.tracks import Track
 
-FaceChoice = Literal["talking", "largest", "central"]
+FaceChoice = Literal["talking", "speaker", "largest", "central"]
 LEAST_SHARE = 0.2  # of the keyframes
 LEAST_CONFIDENCE = 0.9
 MOST_JUDGED = 6
@@ -60,10 +62,13 @@ class Choice:
         talking_score, talking_margin: of the chosen track, and its lead over the next; NaN where talking was
             not judged.
         remark: what is doubtful about it; may be "".
+        standing: the tracks that stood for choice, it among them; their talking scores, NaN where not judged.
     """
 
     track: Track
     how: str
+    standing: Sequence[Track] = ()
+    scores: Sequence[float] = ()
     talking_score: float = math.nan
     talking_margin: float = math.nan
     remark: str = ""
@@ -82,10 +87,22 @@ def choose(
     meant = [track for track in tracks if _could_be_meant(track, keyframes)]
     doubt = "" if meant else DOUBTFUL
     standing = (meant or list(tracks))[:MOST_JUDGED]
+    choice = _of_standing(standing, len(tracks), rule, doubt, listen)
+    unjudged = (math.nan,) * len(standing)
+    return replace(choice, standing=tuple(standing), scores=choice.scores or unjudged)
+
+
+def _of_standing(
+    standing: Sequence[Track],
+    tracks: int,
+    rule: FaceChoice,
+    doubt: str,
+    listen: Callable[[Sequence[Track]], Talk],
+) -> Choice:
     if len(standing) == 1:
-        how = "only face" if len(tracks) == 1 else f"only track of {len(tracks)} that could be meant"
+        how = "only face" if tracks == 1 else f"only track of {tracks} that could be meant"
         return Choice(track=standing[0], how=how, remark=doubt or _stillness(standing[0]))
-    if rule == "talking":
+    if rule in ("talking", "speaker"):
         return _talking(standing, listen(standing), doubt)
     if rule == "central":
         nearness = [sum(s.area_share * s.nearness for s in track.sightings) for track in standing]
@@ -106,7 +123,8 @@ def _talking(tracks: Sequence[Track], talk: Talk, doubt: str) -> Choice:
         how = "largest, no mouth moves with the sound"
         return _best(tracks, _presence(tracks), how, doubt or NOBODY_TALKS)
     chosen = _best(tracks, talk.scores, talk.says, doubt or (NOBODY_TALKS if score < talk.least else ""))
-    return replace(chosen, talking_score=score, talking_margin=score - runner_up)
+    scores = tuple(talk.scores)
+    return replace(chosen, talking_score=score, talking_margin=score - runner_up, scores=scores)
 
 
 def _presence(tracks: Sequence[Track]) -> list[float]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import cv2
 import numpy as np
@@ -202,7 +203,7 @@ def _found_again(luma: NDArray[np.uint8], eyes: NDArray[np.uint8], guess: _Place
     return guess.moved(step * guess.side / MATCH_PIXELS)
 
 
-def _peak(values: NDArray[np.float32], top: int) -> float:
+def _peak(values: NDArray[Any], top: int) -> float:
     """The top of the parabola through a maximum and its two neighbours."""
     if not 0 < top < len(values) - 1:
         return float(top)

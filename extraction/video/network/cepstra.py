@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float32, Float64
+from numpy.typing import NDArray
 from scipy.fft import dct
 
 SAMPLING_RATE = 16_000  # Hz
@@ -41,7 +42,7 @@ def cepstra(samples: Float32[np.ndarray, " sample"], *, frames: int) -> Float32[
     power = np.abs(np.fft.rfft(framed, SPECTRUM_POINTS)) ** 2 / SPECTRUM_POINTS
     energy = power.sum(axis=1)
     bands = np.log(np.maximum(power @ _triangles().T, LEAST_ENERGY))
-    found = dct(bands, type=2, axis=1, norm="ortho")[:, :CEPSTRA]
+    found: NDArray[np.float64] = dct(bands, type=2, axis=1, norm="ortho")[:, :CEPSTRA]
     found *= 1 + LIFTER / 2 * np.sin(np.pi * np.arange(CEPSTRA) / LIFTER)
     found[:, 0] = np.log(np.maximum(energy, LEAST_ENERGY))
     return found.astype(np.float32)
@@ -55,4 +56,5 @@ def _triangles() -> Float64[np.ndarray, "band bin"]:
     bins = np.arange(SPECTRUM_POINTS // 2 + 1)
     low, middle, high = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     rising, falling = (bins - low) / (middle - low), (high - bins) / (high - middle)
-    return np.where(bins < middle, rising, falling) * ((bins >= low) & (bins < high))
+    weights: NDArray[np.float64] = np.where(bins < middle, rising, falling) * ((bins >= low) & (bins < high))
+    return weights
