@@ -3,16 +3,16 @@
 Paper: not settled there. Tracks are followed through every picture (following.py) and their faces judged 25
 times a second. A track's score is over the slots t of the clip, in some of which it may not be seen:
 
-    s = 1/T sum_t p_t                                     LR-ASD: p_t the probability that the face speaks
-    s = (1 + corr(m, e)) / 2  sum_t m_t e_t / sum_t e_t   without its weights: motion m, loudness e
+    s = (1 + corr(m, e)) / 2  1/T sum_t p_t               LR-ASD: p_t the probability that the face speaks
+    s = (1 + corr(m, e)) / 2  sum_t m_t e_t / sum_t e_t   without its weights
 
 m is what changes in the mouth's region from one face to the next less what changes around eyes and nose, both
 as mean absolute difference in units of the face's contrast, so that moving heads, cameras and flicker cancel;
 at least 0. e is the RMS of the sound around the slot. Before they are correlated both are averaged over five
 slots.
 
-LR-ASD looks at lips more than it listens: a mouth that moves to other words has a high score as well. It
-tells speakers from listeners, not one of two who speak at once.
+LR-ASD looks at lips more than it listens: p hardly falls where the sound is half a second late. That a mouth
+moves when it is loud is what the correlation adds: docs/whose-face.md has what each is worth.
 
 A clip with one face is not judged: its mouth is only looked at between each keyframe and the next picture.
 """
@@ -77,28 +77,32 @@ class Judge(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ActiveSpeaker:
-    """LR-ASD with published weights."""
+    """LR-ASD with published weights, and whether mouths move when it is loud."""
 
     weights: Weights
     device: str
     says = "talking"
-    least = 0.25
+    least = 0.2
 
     @torch.inference_mode()
     def __call__(self, stretches: Iterable[Stretch], sound: Sound, tracks: int) -> list[float]:
         """Score each track, 0 to 1."""
         network = _load_network(self.weights, self.device)
-        surely, slots = [0.0] * tracks, 0
+        surely, motions = [0.0] * tracks, _Motions(tracks)
         for stretch in stretches:
-            count = len(stretch.faces)
-            slots = max(slots, stretch.first_slot + count)
-            if count < LEAST_SLOTS:
-                continue
-            heard = sound.of_slots(stretch.first_slot, count, more=FRAME_SAMPLES - STEP_SAMPLES)
-            faces = torch.from_numpy(stretch.faces).to(self.device).float()
-            frames = torch.from_numpy(cepstra(heard, frames=CEPSTRA_PER_SLOT * count)).to(self.device)
-            surely[stretch.track] += float(network(faces, frames).sigmoid().sum())
-        return [sure / max(slots, 1) for sure in surely]
+            motions.add(stretch)
+            if len(stretch.faces) >= LEAST_SLOTS:
+                surely[stretch.track] += self._speaking(network, stretch, sound)
+        slots = max(motions.slots, 1)
+        return [sure / slots * motions.agreement(track, sound) for track, sure in enumerate(surely)]
+
+    def _speaking(self, network: ActiveSpeakerNetwork, stretch: Stretch, sound: Sound) -> float:
+        """In how many slots of a stretch the face speaks, by expectation."""
+        count = len(stretch.faces)
+        heard = sound.of_slots(stretch.first_slot, count, more=FRAME_SAMPLES - STEP_SAMPLES)
+        faces = torch.from_numpy(stretch.faces).to(self.device).float()
+        frames = torch.from_numpy(cepstra(heard, frames=CEPSTRA_PER_SLOT * count)).to(self.device)
+        return float(network(faces, frames).sigmoid().sum())
 
 
 @lru_cache(maxsize=1)
@@ -117,34 +121,56 @@ class MotionWithSound:
 
     def __call__(self, stretches: Iterable[Stretch], sound: Sound, tracks: int) -> list[float]:
         """Score each track, 0 or more."""
-        pieces = [(stretch.track, stretch.first_slot, mouth_motions(stretch.faces)) for stretch in stretches]
-        slots = max((first + len(motion) for _, first, motion in pieces), default=0)
-        motions = np.full((tracks, slots), np.nan)
-        for track, first, motion in pieces:
-            motions[track, first : first + len(motion)] = motion
-        loudness = np.array([_loudness(sound, slot) for slot in range(slots)])
-        return [_moves_with(motion, loudness) for motion in motions]
+        motions = _Motions(tracks)
+        for stretch in stretches:
+            motions.add(stretch)
+        return [motions.agreement(track, sound) * motions.while_loud(track, sound) for track in range(tracks)]
 
 
-def _moves_with(motion: Float64[np.ndarray, " slot"], loudness: Float64[np.ndarray, " slot"]) -> float:
-    seen = ~np.isnan(motion)
-    moved = np.where(seen, motion, 0.0)
-    if seen.sum() < LEAST_SLOTS or not loudness.any():
-        return 0.0
-    smooth_motion, smooth_loudness = (_averaged(values)[seen] for values in (moved, loudness))
-    if not (smooth_motion.std() > 0 and smooth_loudness.std() > 0):
-        return 0.0
-    alike = float(np.corrcoef(smooth_motion, smooth_loudness)[0, 1])
-    return (1 + alike) / 2 * float((moved * loudness).sum() / loudness.sum())
+class _Motions:
+    """How much each track's mouth moves, slot by slot."""
+
+    def __init__(self, tracks: int) -> None:
+        self.slots = 0
+        self._pieces: list[list[tuple[int, Float64[np.ndarray, " slot"]]]] = [[] for _ in range(tracks)]
+
+    def add(self, stretch: Stretch) -> None:
+        self._pieces[stretch.track].append((stretch.first_slot, mouth_motions(stretch.faces)))
+        self.slots = max(self.slots, stretch.first_slot + len(stretch.faces))
+
+    def agreement(self, track: int, sound: Sound) -> float:
+        """(1 + corr) / 2 over the slots in which the track is seen: 1 if its mouth moves when it is loud."""
+        motion, loudness = self._of(track), _loudness(sound, self.slots)
+        seen = ~np.isnan(motion)
+        if seen.sum() < LEAST_SLOTS:
+            return 0.0
+        moved, loud = (_averaged(values)[seen] for values in (np.nan_to_num(motion), loudness))
+        if not (moved.std() > 0 and loud.std() > 0):
+            return 0.5
+        return (1 + float(np.corrcoef(moved, loud)[0, 1])) / 2
+
+    def while_loud(self, track: int, sound: Sound) -> float:
+        """Mean motion, each slot weighted by its loudness."""
+        loudness = _loudness(sound, self.slots)
+        total = loudness.sum()
+        return float((np.nan_to_num(self._of(track)) * loudness).sum() / total) if total > 0 else 0.0
+
+    def _of(self, track: int) -> Float64[np.ndarray, " slot"]:
+        """NaN where the track is not seen."""
+        motion = np.full(self.slots, np.nan)
+        for first, piece in self._pieces[track]:
+            motion[first : first + len(piece)] = piece
+        return motion
 
 
 def _averaged(values: Float64[np.ndarray, " slot"]) -> Float64[np.ndarray, " slot"]:
     return np.convolve(values, np.full(AVERAGED_SLOTS, 1 / AVERAGED_SLOTS), mode="same")[: len(values)]
 
 
-def _loudness(sound: Sound, slot: int) -> float:
-    """RMS of a slot and its neighbours, full scale 1."""
-    return float(np.sqrt(np.mean(np.square(sound.of_slots(slot - 1, 3), dtype=np.float64))))
+def _loudness(sound: Sound, slots: int) -> Float64[np.ndarray, " slot"]:
+    """RMS of each slot and its neighbours, full scale 1."""
+    heard = [np.square(sound.of_slots(slot - 1, 3), dtype=np.float64) for slot in range(slots)]
+    return np.array([float(np.sqrt(power.mean())) for power in heard])
 
 
 def mouth_motions(faces: UInt8[np.ndarray, "slot 112 112"]) -> Float64[np.ndarray, " slot"]:

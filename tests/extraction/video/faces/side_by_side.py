@@ -67,6 +67,18 @@ def talking_pairs(media: Path, folder: Path) -> Iterator[Pair]:
             yield Pair(path=write_pair(path, halves, sound), side=side)
 
 
+def out_of_step(media: Path, folder: Path, *, seconds: float) -> Iterator[Pair]:
+    """12 clips: six of the talker beside himself some time later, on either side; the sound is of the first."""
+    for talker in sorted(media.glob("crema_d/*.flv")):
+        talking = pictures(talker)
+        late = [talking[0]] * round(seconds * RATE) + talking
+        sound = Sound(rate=SOUND_RATE, samples=heard(talker.with_suffix(".wav")))
+        for side in ("left", "right"):
+            halves = [talking, late] if side == "left" else [late, talking]
+            path = folder / f"{talker.stem}-late-{seconds}-{side}.mp4"
+            yield Pair(path=write_pair(path, halves, sound), side=side)
+
+
 def write_pair(path: Path, halves: list[list[NDArray[np.uint8]]], sound: Sound) -> Path:
     """As long as the shorter of the two."""
     rgb = [np.hstack(pair) for pair in zip(*halves, strict=False)]
