@@ -15,15 +15,16 @@ Clips are worked on one by one: on a CPU a clip's vector has the same bytes what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar, get_args
 
 import numpy as np
 
-from extraction.extractor import Clip, MediaSpan, Outcome, fingerprint_of
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, Clip, MediaSpan, Outcome, Region, fingerprint_of
 from extraction.media import MediaError, read_grey_frames, read_pcm
-from extraction.video.faces.choice import Choice, FaceChoice, Talk, choose
+from extraction.video.faces.choice import Choice, FaceChoice, Talk, choose, that_could_be_meant
 from extraction.video.faces.crops import keep_crops
 from extraction.video.faces.detection import SMALLEST_SHARES
 from extraction.video.faces.following import follow
@@ -38,6 +39,8 @@ from summer.corpus import Modality, Status
 OptionT = TypeVar("OptionT", bound=str)
 METHOD = "3"  # counts up with every change, also of how media are read, that changes vectors
 KEYFRAMES_AT_ONCE = 16
+OTHER_HALF: Mapping[Region | None, Region] = {LEFT_HALF: RIGHT_HALF, RIGHT_HALF: LEFT_HALF}
+OTHER_HALF_TALKS = "the face in the other half of the picture talks more"
 LISTENING = ("talking", "speaker")  # rules that ask who talks
 
 
@@ -160,8 +163,13 @@ class LFNet3D:
         tracks = link(sightings.keyframes, sightings.cuts, embed)
         keyframes = len(sightings.keyframes)
         choice = choose(
-            tracks, keyframes, self.face_choice, lambda meant: self._listen(clip, meant, sightings.cuts)
+            tracks,
+            keyframes,
+            self.face_choice,
+            lambda meant: self._listen(clip, clip.video, meant, sightings.cuts),
         )
+        if self.face_choice in LISTENING:
+            choice = self._against_the_other_half(clip, choice, sightings.cuts)
         told = {**_told(choice, keyframes), "tracks": len(tracks)}
         return self._outcome_of(clip, choice, backbone, told)
 
@@ -178,12 +186,33 @@ class LFNet3D:
             columns=told,
         )
 
-    def _listen(self, clip: Clip, tracks: Sequence[Track], cuts: frozenset[int]) -> Talk:
+    def _against_the_other_half(self, clip: Clip, choice: Choice, cuts: frozenset[int]) -> Choice:
+        """Where each of two speakers has half of the picture: hold the face against that in the other half."""
+        other = _other_half(clip.video)
+        if other is None:
+            return choice
+        beside = self._gather(other)
+        meant = that_could_be_meant(link(beside.keyframes, beside.cuts, None), len(beside.keyframes))
+        own = self._listen(clip, clip.video, [choice.track], cuts)
+        if not (meant and own.scores):
+            return choice
+        score, theirs = own.scores[0], max(self._listen(clip, other, meant, beside.cuts).scores)
+        disagrees = theirs > max(score, own.least)
+        return replace(
+            choice,
+            talking_score=score,
+            talking_margin=score - theirs,
+            remark=OTHER_HALF_TALKS if disagrees else choice.remark,
+        )
+
+    def _listen(
+        self, clip: Clip, span: MediaSpan | None, tracks: Sequence[Track], cuts: frozenset[int]
+    ) -> Talk:
         """Look at the media a second time, at every picture, and listen."""
         sound = _sound(clip)
-        if sound is None or clip.video is None:
+        if sound is None or span is None:
             return Talk(scores=(), says=self.judge.says, least=self.judge.least)
-        frames = read_grey_frames(clip.video)
+        frames = read_grey_frames(span)
         scores = self.judge(follow(tracks, cuts, frames), sound, len(tracks))
         return Talk(scores=scores, says=self.judge.says, least=self.judge.least)
 
@@ -211,6 +240,14 @@ def facts_of(track: Track, keyframes: int) -> dict[str, int | float]:
         "face_y": y,
         "face_size": size,
     }
+
+
+def _other_half(span: MediaSpan | None) -> MediaSpan | None:
+    """The same pictures' other half, if each is a half."""
+    if span is None or any(piece.region not in OTHER_HALF for piece in span.pieces):
+        return None
+    first, *rest = (replace(piece, region=OTHER_HALF[piece.region]) for piece in span.pieces)
+    return replace(first, then=tuple(rest))
 
 
 def _judged_by(speaking: Weights | None) -> str:

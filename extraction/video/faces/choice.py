@@ -84,9 +84,9 @@ def choose(
         keyframes: how many the clip has.
         listen: judges who talks; asked only if there are two tracks that could be meant.
     """
-    meant = [track for track in tracks if _could_be_meant(track, keyframes)]
+    meant = that_could_be_meant(tracks, keyframes)
     doubt = "" if meant else DOUBTFUL
-    standing = (meant or list(tracks))[:MOST_JUDGED]
+    standing = meant or list(tracks)[:MOST_JUDGED]
     choice = _of_standing(standing, len(tracks), rule, doubt, listen)
     unjudged = (math.nan,) * len(standing)
     return replace(choice, standing=tuple(standing), scores=choice.scores or unjudged)
@@ -110,9 +110,10 @@ def _of_standing(
     return _best(standing, _presence(standing), rule, doubt)
 
 
-def _could_be_meant(track: Track, keyframes: int) -> bool:
-    is_there = len(track.sightings) >= LEAST_SHARE * keyframes
-    return is_there and track.confidence >= LEAST_CONFIDENCE
+def that_could_be_meant(tracks: Sequence[Track], keyframes: int) -> list[Track]:
+    """Those of the tracks that are there often enough and surely faces, the most present; maybe none."""
+    often = [track for track in tracks if len(track.sightings) >= LEAST_SHARE * keyframes]
+    return [track for track in often if track.confidence >= LEAST_CONFIDENCE][:MOST_JUDGED]
 
 
 def _talking(tracks: Sequence[Track], talk: Talk, doubt: str) -> Choice:

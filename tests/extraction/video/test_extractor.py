@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from extraction.extractor import Extractor, Outcome
-from extraction.video.extractor import LFNet3D
+from extraction.extractor import LEFT_HALF, RIGHT_HALF, Extractor, MediaSpan, Outcome, Region
+from extraction.video.extractor import OTHER_HALF_TALKS, LFNet3D
 from extraction.video.faces.crops import crop_folder
 from extraction.weights import Weights
 from summer.corpus import Status
@@ -93,6 +93,23 @@ def test_whose_face_is_the_rule_that_was_asked_for(
     saturation = np.mean([cv2.cvtColor(each, cv2.COLOR_BGR2HSV)[..., 1].mean() for each in crops])
     if rule != "central":
         assert (saturation > 100) == says.startswith("talking")
+
+
+@pytest.mark.parametrize(("half", "agrees"), [(RIGHT_HALF, True), (LEFT_HALF, False)])
+def test_a_half_in_which_nobody_talks_gets_a_remark(
+    random_weights: Weights, half: Region, agrees: bool
+) -> None:
+    """The Mona Lisa, on the right, talks."""
+    whole = clip(TWO_FACES, audio=TWO_FACES)
+    one = replace(whole, video=MediaSpan(path=TWO_FACES, region=half))
+    result = LFNet3D(weights=random_weights)([one])[0]
+    assert (result.reason == OTHER_HALF_TALKS) is not agrees
+    assert (float(result.columns["talking_margin"]) > 0) is agrees
+    by_size = LFNet3D(weights=random_weights, face_choice="largest")([one])[0]
+    assert by_size.reason == ""
+    assert by_size.vector is not None
+    assert result.vector is not None
+    assert by_size.vector.tobytes() == result.vector.tobytes()
 
 
 def test_a_clip_without_a_face_says_in_how_many_keyframes_it_looked(extractor: LFNet3D) -> None:

@@ -134,7 +134,7 @@ def test_names_choose_where_talking_says_nothing(made: list[Scene], looked_at: P
     assert absent_found >= 0.9 * (CLIPS - present) > 5
 
 
-def test_an_absent_speaker_may_keep_a_face(made: list[Scene], looked_at: Path, network: Weights) -> None:
+def test_an_absent_speaker_may_keep_a_face(looked_at: Path, network: Weights) -> None:
     with FeatureStore(looked_at) as store:
         rows, kept = store.rows, store.candidates
     assert kept is not None

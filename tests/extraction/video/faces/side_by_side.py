@@ -68,7 +68,7 @@ def talking_pairs(media: Path, folder: Path) -> Iterator[Pair]:
 
 
 def out_of_step(media: Path, folder: Path, *, seconds: float) -> Iterator[Pair]:
-    """12 clips: six of the talker beside himself some time later, on either side; the sound is of the first."""
+    """12 clips: six of the talker beside himself some time later, on either side; the sound of the first."""
     for talker in sorted(media.glob("crema_d/*.flv")):
         talking = pictures(talker)
         late = [talking[0]] * round(seconds * RATE) + talking
