@@ -187,7 +187,7 @@ class LFNet3D:
         )
 
     def _against_the_other_half(self, clip: Clip, choice: Choice, cuts: frozenset[int]) -> Choice:
-        """Where each of two speakers has half of the picture: hold the face against that in the other half."""
+        """Where each of two people has half of the picture: hold the face against that in the other half."""
         other = _other_half(clip.video)
         if other is None:
             return choice
