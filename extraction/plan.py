@@ -183,8 +183,7 @@ def pending_blocks(job: Job, finished: Mapping[int, Status]) -> Iterator[Block]:
 
 
 def _is_pending(status: Status | None, retry_failed: bool) -> bool:
-    """An absent speaker is no failure: nothing is gained by looking again."""
-    return status is None or (retry_failed and status not in (Status.OK, Status.SPEAKER_ABSENT))
+    return status is None or (retry_failed and status.is_failure)
 
 
 def _read_source(path: Path, job: Job, row_of_id: Mapping[str, int]) -> Source:

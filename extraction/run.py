@@ -68,8 +68,8 @@ class Report:
     Args:
         extracted: rows done by this run (0: nothing was left to do).
         statuses: rows of this job by status, earlier runs' included.
-        failed: (id, status, reason) of the rows that are not ok.
-        remarks: (id, reason) of rows that are ok but carry a remark.
+        failed: (id, status, reason) of the rows that failed.
+        remarks: (id, reason) of rows that did not and carry a remark.
         errors: errors that are the program's, not a clip's; their rows are still to do.
         missing_rows: rows of this job that are still to do.
         built: whether the store was written.
@@ -145,6 +145,8 @@ def extract(
                 _build(job, sources, reduction=reduction)
             except CannotReduceError as error:
                 built, not_reduced = _build_unreduced(job, sources, store, error), str(error)
+        if built and isinstance(job.extractor, ChoosesAgain):
+            sources = finished_sources(job)  # what the second look made of them
         report = _report(job, sources, extracted=extracted, errors=errors, built=built)
         return replace(report, corrections=corrections, not_reduced=not_reduced)
 
@@ -176,7 +178,7 @@ def _extract_pending(
     pending = sum(len(block.rows) for block in blocks)
     redone = {row for block in blocks for row in block.rows}
     kept = set(wanted_rows(job)) - redone
-    failed = sum(status is not Status.OK for row, status in finished.items() if row in kept)
+    failed = sum(status.is_failure for row, status in finished.items() if row in kept)
     total, done = len(wanted_rows(job)), 0
     errors: list[str] = []
     on_progress(Progress(total, total - pending, failed))
@@ -188,7 +190,7 @@ def _extract_pending(
             continue
         _write_block(job, result)
         done += len(result.block.rows)
-        failed += sum(outcome.status is not Status.OK for outcome in result.outcomes)
+        failed += sum(outcome.status.is_failure for outcome in result.outcomes)
         on_progress(Progress(total, total - pending + done, failed))
     return done, errors
 
@@ -382,8 +384,8 @@ def _report(job: Job, sources: Sequence[Source], *, extracted: int, errors: list
     return Report(
         extracted=extracted,
         statuses=Counter(content.statuses),
-        failed=[row for row in named if row[1] is not Status.OK],
-        remarks=[(name, reason) for name, status, reason in named if status is Status.OK and reason],
+        failed=[row for row in named if row[1].is_failure],
+        remarks=[(name, reason) for name, status, reason in named if reason and not status.is_failure],
         errors=errors,
         missing_rows=len(wanted_rows(job)) - len(rows),
         built=built,

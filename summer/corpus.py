@@ -43,6 +43,11 @@ class Status(StrEnum):
     TRUNCATED = "truncated"
     SPEAKER_ABSENT = "speaker_absent"  # there are faces, and none of them is the speaker's
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether something went wrong that might go right another time."""
+        return self not in (Status.OK, Status.SPEAKER_ABSENT)
+
 
 @dataclass(frozen=True, slots=True)
 class LabelSet:

@@ -93,7 +93,7 @@ def print_plan(console: Console, job: Job, workers: int) -> None:
     corrections = None if job.overwrite else corrections_since(job, stored_rows(job))
     finished = finished_statuses(finished_sources(job)) if not job.overwrite else {}
     pending = sum(len(block.rows) for block in pending_blocks(job, finished))
-    failed = sum(status is not Status.OK for status in finished.values())
+    failed = sum(status.is_failure for status in finished.values())
     console.print(
         f"{job.extractor.modality}: would extract {pending} of {len(job.corpus.clips)} utterances with "
         f"{workers} worker processes into {job.store}\n"
@@ -144,7 +144,7 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
     if report.remarks:
         name, remark = report.remarks[0]
         console.print(
-            f"{len(report.remarks)} rows are ok with a remark; the first is {name}: {escape(remark)}",
+            f"{len(report.remarks)} rows have a remark; the first is {name}: {escape(remark)}",
             highlight=False,
         )
     for error in report.errors:

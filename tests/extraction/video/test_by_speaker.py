@@ -157,7 +157,10 @@ def stored(folder: Path) -> tuple[Rows, np.ndarray]:
 
 
 def test_the_second_look_puts_right_what_talking_had_wrong(tmp_path: Path) -> None:
-    run(tmp_path, staged(*cast()), Staged())
+    report = run(tmp_path, staged(*cast()), Staged())
+    assert report.statuses == {Status.OK: 42, Status.SPEAKER_ABSENT: 1, Status.NO_FACE: 1}
+    assert [status for _, status, _ in report.failed] == [Status.NO_FACE]
+    assert len(report.remarks) == 43
     rows, vectors = stored(tmp_path)
     who = {10 * k + 1: name for k, name in enumerate(PEOPLE)}
     assert who[int(vectors[5, 0])] == "Ann"
