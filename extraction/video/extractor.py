@@ -170,13 +170,16 @@ class LFNet3D:
     ) -> Outcome:
         shown = choice.track.sightings
         if self.keep_crops is not None:
-            keep_crops(self.keep_crops, clip.utterance.id, shown)
+            self._keep_crops(self.keep_crops, clip.utterance.id, choice)
         return Outcome(
             status=Status.OK,
             reason=clip.with_remark(choice.remark),
             vector=backbone.vector(np.stack([sighting.crop for sighting in shown])),
             columns=told,
         )
+
+    def _keep_crops(self, folder: Path, utterance_id: str, choice: Choice) -> None:
+        keep_crops(folder, utterance_id, choice.track.sightings)
 
     def _listen(self, clip: Clip, tracks: Sequence[Track], cuts: frozenset[int]) -> Talk:
         """Look at the media a second time, at every picture, and listen."""
