@@ -39,7 +39,7 @@ class Cell:
 
     Args:
         how: how its face was chosen.
-        measures: score, margin, share of keyframes, as far as there are any.
+        measures: share of keyframes, likeness to the speaker, talking, as far as they were judged.
         chosen: up to four crops of the chosen face, in order of time.
         others: one crop of each other candidate, by its number.
         trouble: why there are no crops to be shown, or not the right ones; "" where all is well.
@@ -218,15 +218,14 @@ def _measures(told: Mapping[str, int | float | str], status: Status) -> list[str
         return []
     number = {name: float(value) for name, value in told.items() if not isinstance(value, str)}
     known = {name for name, value in number.items() if not math.isnan(value)}
-    measures = []
+    seen, talks = [], []
     if {"face_share", "keyframes"} <= known:
-        measures.append(f"in {number['face_share']:.0%} of {number['keyframes']:.0f} keyframes")
+        seen.append(f"in {number['face_share']:.0%} of {number['keyframes']:.0f} keyframes")
+    if "identity_margin" in known:
+        margin = number["identity_margin"]
+        seen.append(f"{abs(margin):.2f} {'within' if margin >= 0 else 'beyond'} the limit of likeness")
     if {"talking_score", "talking_margin"} <= known:
         score, margin = number["talking_score"], number["talking_margin"]
         lead = f"{abs(margin):.2g} {'over the next' if margin >= 0 else 'under another'}"
-        measures.append(f"talking {score:.2g}, {lead}")
-    if {"identity_distance", "identity_margin"} <= known:
-        distance, margin = number["identity_distance"], number["identity_margin"]
-        limit = f"{abs(margin):.2f} {'within' if margin >= 0 else 'beyond'} the limit"
-        measures.append(f"likeness to the speaker: distance {distance:.2f}, {limit}")
-    return measures
+        talks.append(f"talking {score:.2g}, {lead}")
+    return [line for line in ("; ".join(seen), *talks) if line]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from extraction.video.sheet.cells import MOST_CROPS, Cell, Counts, Verdict
+from extraction.video.sheet.cells import MOST_CROPS, Counts, Verdict
 
 FACE_PIXELS, BESIDE_PIXELS, BETWEEN_PIXELS = 76, 37, 2
 STRIP_PIXELS = MOST_CROPS * (FACE_PIXELS + BETWEEN_PIXELS) - BETWEEN_PIXELS
@@ -50,13 +50,6 @@ def quoted(words: str) -> str:
         for letter in " ".join(words.split())
     )
     return line if len(line) <= MOST_LETTERS else f"{line[: MOST_LETTERS - 1].rstrip()}…"
-
-
-def told(cell: Cell) -> Sequence[str]:
-    """How a face was chosen and what was measured, each a line to itself but for the first two."""
-    share, *others = cell.measures or [""]
-    first = ", ".join(part for part in (cell.how, share) if part)
-    return [line for line in (first, *others) if line]
 
 
 def name_of(speaker: str) -> str:

@@ -20,7 +20,6 @@ from extraction.video.sheet.look import (
     name_of,
     quoted,
     strip,
-    told,
 )
 
 JPEG_QUALITY = 82
@@ -139,7 +138,9 @@ def _cell(cell: Cell) -> Iterator[str]:
     yield f" · {escape(quoted(utterance.label) or 'no label')}</small></p>"
     if utterance.text:
         yield f'<p class="words" dir="auto">{escape(quoted(utterance.text))}</p>'
-    yield "".join(f'<p class="quiet">{escape(quoted(words))}</p>' for words in told(cell))
+    yield "".join(
+        f'<p class="quiet">{escape(quoted(words))}</p>' for words in (cell.how, *cell.measures) if words
+    )
     if reason := quoted(cell.reason):
         yield f'<p class="reason">{escape(reason)}</p>'
     if cell.trouble:

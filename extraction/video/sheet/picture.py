@@ -23,7 +23,6 @@ from extraction.video.sheet.look import (
     name_of,
     quoted,
     strip,
-    told,
 )
 
 WIDEST, HIGHEST, NARROWEST = 2000, 16_000, 1000  # pixels
@@ -214,7 +213,7 @@ def _text(cell: Cell, width: int) -> list[tuple[str, bool, str]]:
         (quoted(utterance.id), True, "#222222", 2),
         (f"{utterance.split} · {quoted(utterance.label) or 'no label'}", False, QUIET, 1),
         (quoted(utterance.text) and f"“{quoted(utterance.text)}”", False, "#222222", 2),
-        *((quoted(words), False, QUIET, 2) for words in told(cell)),
+        *((quoted(words), False, QUIET, 2) for words in (cell.how, *cell.measures)),
         (quoted(cell.reason), False, "#8a4b00", 3),
         (cell.trouble, True, COLOURS[Verdict.FAILED], 1),
     ]

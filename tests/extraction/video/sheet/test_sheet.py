@@ -138,7 +138,7 @@ def test_of_candidates_the_chosen_one_is_shown_and_the_others_beside_it(tmp_path
     assert [picture.shape for picture in page.pictures] == [large, *[small] * 4]
     assert [tuple(colour(picture)) for picture in page.pictures] == [RED, BLUE, GREEN, BLUE, GREEN]
     assert "0.8 under another" in page.cell("train/0")
-    assert "distance 0.62, 0.38 within the limit" in page.cell("train/0")
+    assert "in 75% of 8 keyframes; 0.38 within the limit of likeness" in page.cell("train/0")
     assert "speaker_absent" in page.cell("train/1")
     write_sheet(store, tmp_path / "sheet.png")
     assert pixels(tmp_path / "sheet.png", RED) == 4 * FACE_PIXELS**2
