@@ -160,6 +160,7 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
         ("data", "--help"),
         ("data", "check --help"),
         ("data", "info --help"),
+        ("data", "faces --help"),
         ("data", "diff --help"),
         ("data", "export --help"),
         ("data", "import --help"),

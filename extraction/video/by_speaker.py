@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from extraction.extractor import Clip, Outcome
 from extraction.video.extractor import LFNet3D, facts_of
 from extraction.video.faces.choice import Choice
+from extraction.video.faces.crops import keep_candidates
 from extraction.video.faces.identity import Faces, Recognition, learn, recognise
 from extraction.video.faces.tracks import Track
 from extraction.video.network.backbones import Backbone
@@ -51,6 +53,7 @@ class BySpeaker(LFNet3D):
         "first_choice": "text",
         "identity_distance": "float",
         "identity_margin": "float",
+        "candidate": "int",  # the chosen one, from 1 on; 0: none was chosen
     }
 
     def __init__(self, *, absent_speaker: str = "masked", **options: Any) -> None:
@@ -89,6 +92,9 @@ class BySpeaker(LFNet3D):
         )
         kept = {"first_reason": first.reason, "first_choice": choice.how}
         return replace(first, candidates=candidates, columns={**first.columns, **kept})
+
+    def _keep_crops(self, folder: Path, utterance_id: str, choice: Choice) -> None:
+        keep_candidates(folder, utterance_id, [track.sightings for track in choice.standing])
 
     def choose_again(self, rows: Rows, candidates: Candidates) -> tuple[Rows, NDArray[np.float32]]:
         """Learn the speakers' faces from all rows, and choose by them."""
@@ -140,12 +146,19 @@ class _Settled:
         self.statuses[row], self.reasons[row] = status, reason
         if status is Status.OK:
             self.vectors[row] = own.vectors[chosen]
+        self.columns["candidate"][row] = chosen + 1 if status is Status.OK else 0
         told = {fact: float(own.facts[fact][chosen]) for fact in FACTS}
-        self._say(row, **told, **_measured(found), face_choice=how)
+        lead = _lead(own.facts["talking_score"], chosen)
+        self._say(row, **told, talking_margin=lead, **_measured(found), face_choice=how)
 
     def _say(self, row: int, **told: float | str) -> None:
         for column, value in told.items():
             self.columns[column][row] = int(value) if column == "faces" else value
+
+
+def _lead(scores: NDArray[np.float64], chosen: int) -> float:
+    """By how much the chosen one talks more than any other; negative where another does; NaN: not judged."""
+    return float(scores[chosen] - np.delete(scores, chosen).max()) if len(scores) > 1 else np.nan
 
 
 def _measured(found: Recognition | None) -> dict[str, float]:

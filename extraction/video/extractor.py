@@ -178,13 +178,16 @@ class LFNet3D:
     ) -> Outcome:
         shown = choice.track.sightings
         if self.keep_crops is not None:
-            keep_crops(self.keep_crops, clip.utterance.id, shown)
+            self._keep_crops(self.keep_crops, clip.utterance.id, choice)
         return Outcome(
             status=Status.OK,
             reason=clip.with_remark(choice.remark),
             vector=backbone.vector(np.stack([sighting.crop for sighting in shown])),
             columns=told,
         )
+
+    def _keep_crops(self, folder: Path, utterance_id: str, choice: Choice) -> None:
+        keep_crops(folder, utterance_id, choice.track.sightings)
 
     def _against_the_other_half(self, clip: Clip, choice: Choice, cuts: frozenset[int]) -> Choice:
         """Where each of two people has half of the picture: hold the face against that in the other half."""

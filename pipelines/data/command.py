@@ -39,6 +39,9 @@ TEXT_LAYERS = (
     "pickle: which of several RoBERTa layers: mean, first or concat (all side by side) [default: mean]"
 )
 
+CROPS = "folder in which summer-extract --keep-crops left them [default: crops beside the store]"
+MOST = "cells at most, evenly taken over the corpus"
+
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="a store that summer-extract wrote")]
 
 
@@ -58,6 +61,18 @@ class InfoOrder:
 
     store: Store
     failed: Annotated[bool, typer.Option("--failed", help="list every row that is not ok")] = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacesOrder:
+    """Draw a contact sheet of a video store: whose face each row got, and how that was chosen."""
+
+    store: Store
+    out: Annotated[Path, typer.Option(metavar="SHEET", help="the sheet to write, .html or .png")]
+    crops: Annotated[Path | None, typer.Option(help=CROPS)] = None
+    most: Annotated[int, typer.Option(min=1, help=MOST)] = 400
+    speaker: Annotated[str | None, typer.Option(metavar="NAME", help="only the rows of this speaker")] = None
+    only: Annotated[str | None, typer.Option(metavar="remarks|failed", help="only such rows")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +128,12 @@ def _info(order: InfoOrder) -> int:
     return info(order)
 
 
+def _faces(order: FacesOrder) -> int:
+    from pipelines.data.run import faces
+
+    return faces(order)
+
+
 def _diff(order: DiffOrder) -> int:
     from pipelines.data.run import diff
 
@@ -133,6 +154,7 @@ def _import(order: ImportOrder) -> int:
 
 add_command(app, CheckOrder, _check, "check")
 add_command(app, InfoOrder, _info, "info")
+add_command(app, FacesOrder, _faces, "faces")
 add_command(app, DiffOrder, _diff, "diff")
 add_command(app, ExportOrder, _export, "export")
 add_command(app, ImportOrder, _import, "import")

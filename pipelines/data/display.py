@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from extraction.corpora import Corpus, Problem
+from extraction.video.sheet.cells import Sheet, Verdict
 from pipelines.console import utterances_told
 from summer.corpus import Status
 from summer.store import FeatureStore
@@ -87,6 +88,15 @@ def report_info(path: Path, *, failed: bool) -> int:
                 if status is not Status.OK:
                     console.print(f"{utterance.id}  {status}: {reason}", highlight=False, markup=False)
     return FINE
+
+
+def print_sheet(console: Console, out: Path, sheet: Sheet) -> None:
+    """Say where the contact sheet is and what it shows."""
+    verdicts = ", ".join(f"{sheet.counts.verdicts[verdict]:,} {verdict}" for verdict in Verdict)
+    console.print(f"wrote {out}: {sheet.counts.rows:,} rows: {verdicts}", highlight=False, markup=False)
+    console.print(sheet.shown, highlight=False, markup=False)
+    for trouble, number in sheet.troubles.items():
+        console.print(f"{number:,} of the shown rows: {trouble}", highlight=False, markup=False)
 
 
 def print_differences(

@@ -12,7 +12,8 @@ from typing import cast, get_args
 from rich.console import Console
 
 from extraction.corpora import check_corpus, open_corpus
-from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, ImportOrder, InfoOrder
+from extraction.video.sheet import write_sheet
+from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, FacesOrder, ImportOrder, InfoOrder
 from pipelines.data.display import (
     print_differences,
     print_export,
@@ -20,6 +21,7 @@ from pipelines.data.display import (
     print_next_step,
     print_notes,
     print_problems,
+    print_sheet,
     probing_bar,
     report_info,
 )
@@ -73,6 +75,19 @@ def info(order: InfoOrder) -> int:
         ValueError: the file is no store.
     """
     return report_info(order.store, failed=order.failed)
+
+
+def faces(order: FacesOrder) -> int:
+    """Draw the contact sheet of a video store and say what it shows.
+
+    Raises:
+        ValueError: no store of video, no crops, or no row that was asked for.
+    """
+    sheet = write_sheet(
+        order.store, order.out, crops=order.crops, most=order.most, speaker=order.speaker, only=order.only
+    )
+    print_sheet(Console(soft_wrap=True), order.out, sheet)
+    return FINE
 
 
 def diff(order: DiffOrder) -> int:

@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipelines.console import add_command
-from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, ImportOrder, InfoOrder
+from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, FacesOrder, ImportOrder, InfoOrder
 from pipelines.data.command import app as data_app
 from pipelines.evaluate.command import EvaluationOrder
 from pipelines.evaluate.command import app as evaluate_app
@@ -101,6 +101,19 @@ CASES: dict[str, Case] = {
         "info a.h5 --failed",
         InfoOrder(store=Path("a.h5"), failed=True),
     ),
+    "data faces": (
+        data_app,
+        "pipelines.data.run.faces",
+        "faces a.h5 --out sheet.png --crops there --most 12 --speaker Ann --only remarks",
+        FacesOrder(
+            store=Path("a.h5"),
+            out=Path("sheet.png"),
+            crops=Path("there"),
+            most=12,
+            speaker="Ann",
+            only="remarks",
+        ),
+    ),
     "data diff": (
         data_app,
         "pipelines.data.run.diff",
@@ -146,6 +159,7 @@ NEEDED = {
     "evaluate": "a",
     "data check": "check --dataset demo",
     "data info": "info a.h5",
+    "data faces": "faces a.h5 --out sheet.png",
     "data diff": "diff a.h5 b.h5",
     "data export": "export a.h5 b.h5 --out c.pkl",
     "data import": "import a.csv",

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from extraction.plan import Job, Shard
 from extraction.run import Report, extract
 from extraction.video.by_speaker import BySpeaker
 from extraction.video.extractor import LFNet3D
+from extraction.video.faces.crops import kept_crops
 from extraction.weights import Weights
 from summer.corpus import Status
 from summer.store import Candidates, FeatureStore, Rows
@@ -42,7 +44,8 @@ def test_the_chosen_and_the_others_are_kept(extractor: BySpeaker, random_weights
     assert kept is not None
     assert talking.vector is not None
     assert outcome.vector is not None
-    assert outcome.columns.keys() | {"identity_distance", "identity_margin"} == extractor.columns.keys()
+    second_look = {"identity_distance", "identity_margin", "candidate"}
+    assert outcome.columns.keys() | second_look == extractor.columns.keys()
     assert outcome.columns["first_choice"] == talking.columns["face_choice"]
     assert outcome.columns["first_reason"] == talking.reason == "odd"
     assert kept.facts["talks"].tolist() == [0, 1]
@@ -52,6 +55,21 @@ def test_the_chosen_and_the_others_are_kept(extractor: BySpeaker, random_weights
     assert kept.facts["talking_score"][1] == talking.columns["talking_score"]
     np.testing.assert_allclose(np.linalg.norm(kept.embeddings, axis=1), 1, atol=1e-6)
     assert not np.array_equal(kept.vectors[0], kept.vectors[1])
+
+
+def test_the_crops_of_every_candidate_are_kept_in_order(random_weights: Weights, tmp_path: Path) -> None:
+    (stale := tmp_path / "odd/id" / "3" / "009990.png").parent.mkdir(parents=True)
+    stale.touch()
+    keeping = BySpeaker(weights=random_weights, keep_crops=tmp_path)
+    kept = keeping([clip(TWO_FACES, name="odd/id", audio=TWO_FACES)])[0].candidates
+    assert kept is not None
+    crops = kept_crops(tmp_path, "odd/id")
+    assert {n: len(paths) for n, paths in crops.items()} == dict(enumerate(kept.facts["faces"], start=1))
+    assert [path.name for path in crops[1][:3]] == ["000000.png", "000010.png", "000020.png"]
+    hues = [
+        [cv2.cvtColor(cv2.imread(str(p)), cv2.COLOR_BGR2HSV)[..., 1].mean() for p in crops[n]] for n in (1, 2)
+    ]
+    assert max(hues[0]) < min(hues[1])  # the second, who talks, is the Mona Lisa, in yellow
 
 
 def test_a_row_without_a_face_has_no_candidates(extractor: BySpeaker) -> None:
@@ -166,6 +184,8 @@ def test_the_second_look_puts_right_what_talking_had_wrong(tmp_path: Path) -> No
     assert who[int(vectors[5, 0])] == "Ann"
     assert rows.columns["face_choice"][5] == "speaker: 2 of 2 tracks, 0.00 from Ann's face"
     assert rows.columns["faces"][5] == 2
+    assert [rows.columns["candidate"][row] for row in (4, 5, 8, 11, 14)] == [1, 2, 0, 0, 1]
+    assert rows.columns["talking_margin"][4:6] == pytest.approx([0.8, -0.8])
     assert [who[int(v[0])] for v in vectors[[0, 1, 2, 3, 14]]] == ["Ben", "Ann", "Ben", "Ann", "Ben"]
     assert rows.statuses[8] is Status.SPEAKER_ABSENT
     assert rows.reasons[8] == (
@@ -181,6 +201,7 @@ def test_an_absent_speaker_may_keep_the_face_that_talks(tmp_path: Path) -> None:
     rows, vectors = stored(tmp_path)
     assert rows.statuses[8] is Status.OK
     assert rows.reasons[8].startswith("speaker absent")
+    assert rows.columns["candidate"][8] == 1
     assert vectors[8, 0] == 21
 
 
