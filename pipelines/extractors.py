@@ -61,6 +61,8 @@ def _video(setting: Setting) -> Extractor:
     return LFNet3D(
         backbone=recipe.backbone,
         weights=find(given),
+        layer=recipe.layer,
+        over_time=recipe.over_time,
         face_choice=recipe.face_choice,
         keyframe_every=recipe.keyframe_every,
         most_keyframes=recipe.most_keyframes,

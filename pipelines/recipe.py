@@ -70,9 +70,11 @@ class TextRecipe:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class VideoRecipe:
-    """LFNet3D: keyframes, whose face, which network."""
+    """LFNet3D: keyframes, whose face, which network, which of its values are the vector."""
 
     backbone: Literal["inception_resnet_v1", "r3d_18"] = "inception_resnet_v1"
+    layer: Literal["block8", "repeat_2"] = "block8"
+    over_time: Literal["mean", "mean-and-deviation"] = "mean"
     weights: str = ""
     face_choice: Literal["talking", "largest", "central"] = "talking"
     keyframe_every: int = Field(default=10, ge=1)

@@ -4,7 +4,8 @@ Paper: section 3.3 and appendix A.1.
 
     keyframes -> faces -> aligned crops -> tracks -> one track -> 3D-CNN -> (dim,)
 
-dim is 1792 for the inflated InceptionResnetV1, 512 for r3d_18. The paper's next steps, DialogueRNN over the
+dim is 1792 for the inflated InceptionResnetV1 (896 of the layer `repeat_2`; twice that with deviations), 512
+for r3d_18. The paper's next steps, DialogueRNN over the
 conversation and a fully connected layer, are `summer.reduction`.
 
 Clips are worked on one by one: on a CPU a clip's vector has the same bytes whatever clips stand beside it.
@@ -26,7 +27,14 @@ from extraction.video.faces.crops import keep_crops
 from extraction.video.faces.detection import SMALLEST_SHARES
 from extraction.video.faces.sightings import Sightings, gather
 from extraction.video.faces.tracks import Track, link
-from extraction.video.network.backbones import DIMS, BackboneName, load_backbone, load_detector
+from extraction.video.network.backbones import (
+    BackboneName,
+    dim_of,
+    load_backbone,
+    load_detector,
+    not_default,
+)
+from extraction.video.network.lfnet3d import Layer, OverTime
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
 
@@ -42,6 +50,8 @@ class LFNet3D:
     Args:
         backbone: "inception_resnet_v1" or "r3d_18".
         weights: of the backbone.
+        layer: whose values are the vector, "block8" or "repeat_2", see lfnet3d.py.
+        over_time: "mean" or "mean-and-deviation" over the keyframes.
         face_choice: "talking", "largest" or "central", see choice.py.
         keyframe_every: one frame in so many is a keyframe.
         most_keyframes: of longer clips this many, evenly spread.
@@ -68,6 +78,8 @@ class LFNet3D:
         *,
         backbone: str = "inception_resnet_v1",
         weights: Weights,
+        layer: str = "block8",
+        over_time: str = "mean",
         face_choice: str = "talking",
         keyframe_every: int = 10,
         most_keyframes: int = 256,
@@ -76,6 +88,8 @@ class LFNet3D:
         keep_crops: Path | None = None,
     ) -> None:
         self.backbone: BackboneName = _known("backbone", backbone, get_args(BackboneName))
+        self.layer: Layer = _known("layer", layer, get_args(Layer))
+        self.over_time: OverTime = _known("over_time", over_time, get_args(OverTime))
         self.face_choice: FaceChoice = _known("face_choice", face_choice, get_args(FaceChoice))
         self.chunk = KEYFRAMES_AT_ONCE if batch_size is None else batch_size
         _check_positive(keyframe_every=keyframe_every, most_keyframes=most_keyframes, batch_size=self.chunk)
@@ -84,10 +98,11 @@ class LFNet3D:
         self.most_keyframes = most_keyframes
         self.device = device
         self.keep_crops = keep_crops
-        self.dim = DIMS[self.backbone]
+        self.dim = dim_of(self.backbone, self.layer, self.over_time)
         self.settings: Mapping[str, str] = {
             "method": METHOD,
             "backbone": backbone,
+            **not_default(self.layer, self.over_time),
             "weights": weights.sha256,
             "face_choice": face_choice,
             "keyframe_every": str(keyframe_every),
@@ -134,7 +149,9 @@ class LFNet3D:
         )
 
     def _vector_of_a_face(self, clip: Clip, sightings: Sightings) -> Outcome:
-        backbone = load_backbone(self.backbone, self.weights, self.device)
+        backbone = load_backbone(
+            self.backbone, self.weights, self.device, layer=self.layer, over_time=self.over_time
+        )
         embed = backbone.embed if backbone.recognises_faces else None
         tracks = link(sightings.keyframes, sightings.cuts, embed)
         track, how = choose(tracks, self.face_choice, lambda: _sound(clip))

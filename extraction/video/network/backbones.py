@@ -19,16 +19,39 @@ from extraction.devices import in_halves
 from extraction.video.faces.alignment import standardised
 from extraction.video.faces.detection import FaceDetector
 from extraction.video.network.lfnet3d import (
-    INCEPTION_DIM,
     R3D_DIM,
     InflatedInceptionResnet,
     KineticsResnet,
+    Layer,
+    OverTime,
     sequence_vector,
+    width_of,
 )
 from extraction.weights import Weights, load_vggface2
 
 BackboneName = Literal["inception_resnet_v1", "r3d_18"]
-DIMS: dict[BackboneName, int] = {"inception_resnet_v1": INCEPTION_DIM, "r3d_18": R3D_DIM}
+
+
+def dim_of(backbone: BackboneName, layer: Layer, over_time: OverTime) -> int:
+    """Width of the vector.
+
+    Raises:
+        ValueError: another layer or mean than the default of r3d_18, which has one vector.
+    """
+    if backbone != "r3d_18":
+        return width_of(layer, over_time)
+    for name, value in not_default(layer, over_time).items():
+        raise ValueError(
+            f"{name} {value!r} is of inception_resnet_v1, and r3d_18 has one vector; leave video.{name} at "
+            "its default, or take inception_resnet_v1"
+        )
+    return R3D_DIM
+
+
+def not_default(layer: Layer, over_time: OverTime) -> dict[str, str]:
+    """Layer and mean by name, where they are not those of stores that do not name them."""
+    chosen = {"layer": layer, "over_time": over_time}
+    return {name: value for name, value in chosen.items() if value not in ("block8", "mean")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +91,18 @@ class Backbone:
 
 
 @lru_cache(maxsize=1)
-def load_backbone(name: BackboneName, weights: Weights, device: str) -> Backbone:
+def load_backbone(
+    name: BackboneName,
+    weights: Weights,
+    device: str,
+    *,
+    layer: Layer = "block8",
+    over_time: OverTime = "mean",
+) -> Backbone:
     """Build the network and load its weights.
+
+    Args:
+        layer, over_time: of inception_resnet_v1; see lfnet3d.py.
 
     Raises:
         WeightsUnavailable: the file is not such weights.
@@ -81,7 +114,7 @@ def load_backbone(name: BackboneName, weights: Weights, device: str) -> Backbone
     else:
         flat = InceptionResnetV1(classify=False)
         flat.load_state_dict(load_vggface2(weights))
-        network = InflatedInceptionResnet(flat)
+        network = InflatedInceptionResnet(flat, layer=layer, over_time=over_time)
     place = torch.device(device)
     return Backbone(network=network.eval().requires_grad_(False).to(place), device=place)
 
