@@ -22,6 +22,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from summer.conversations.reading import read_conversations
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
+from summer.processes import Processes, processes_of
 from summer.report.figures import draw_projection
 from summer.runs.features import keep_features
 from summer.runs.folder import RunError, begin_run, origin_of_program, read_record, seed_folder
@@ -32,7 +33,6 @@ from summer.training.history import Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook
 from summer.training.preparation import Material, prepare
-from summer.training.processes import Processes, processes_of
 from summer.training.seed import (
     SCORED_SPLITS,
     Settings,
