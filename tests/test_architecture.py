@@ -143,6 +143,7 @@ def test_libraries_do_not_print(package: str) -> None:
         "pipelines.extract.command",
         "pipelines.data.command",
         "pipelines.train.command",
+        "pipelines.tune.command",
         "pipelines.evaluate.command",
     ],
 )
@@ -158,6 +159,7 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
     [
         ("extract", "--help"),
         ("train", "--help"),
+        ("tune", "--help"),
         ("evaluate", "--help"),
         ("data", "--help"),
         ("data", "check --help"),

@@ -50,6 +50,7 @@ class LFNet3D:
     Args:
         backbone: "inception_resnet_v1" or "r3d_18".
         weights: of the backbone.
+        recogniser: of the face recogniser that links tracks, where `weights` are tuned; None: the same.
         layer: whose values are the vector, "block8" or "repeat_2", see lfnet3d.py.
         over_time: "mean" or "mean-and-deviation" over the keyframes.
         face_choice: "talking", "largest" or "central", see choice.py.
@@ -78,6 +79,7 @@ class LFNet3D:
         *,
         backbone: str = "inception_resnet_v1",
         weights: Weights,
+        recogniser: Weights | None = None,
         layer: str = "block8",
         over_time: str = "mean",
         face_choice: str = "talking",
@@ -93,7 +95,7 @@ class LFNet3D:
         self.face_choice: FaceChoice = _known("face_choice", face_choice, get_args(FaceChoice))
         self.chunk = KEYFRAMES_AT_ONCE if batch_size is None else batch_size
         _check_positive(keyframe_every=keyframe_every, most_keyframes=most_keyframes, batch_size=self.chunk)
-        self.weights = weights
+        self.weights, self.recogniser = weights, recogniser
         self.keyframe_every = keyframe_every
         self.most_keyframes = most_keyframes
         self.device = device
@@ -104,6 +106,7 @@ class LFNet3D:
             "backbone": backbone,
             **not_default(self.layer, self.over_time),
             "weights": weights.sha256,
+            **({} if recogniser is None else {"recogniser": recogniser.sha256}),
             "face_choice": face_choice,
             "keyframe_every": str(keyframe_every),
             "most_keyframes": str(most_keyframes),
@@ -150,7 +153,12 @@ class LFNet3D:
 
     def _vector_of_a_face(self, clip: Clip, sightings: Sightings) -> Outcome:
         backbone = load_backbone(
-            self.backbone, self.weights, self.device, layer=self.layer, over_time=self.over_time
+            self.backbone,
+            self.weights,
+            self.device,
+            layer=self.layer,
+            over_time=self.over_time,
+            recogniser=self.recogniser,
         )
         embed = backbone.embed if backbone.recognises_faces else None
         tracks = link(sightings.keyframes, sightings.cuts, embed)

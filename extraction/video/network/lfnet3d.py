@@ -87,7 +87,8 @@ class InflatedInceptionResnet(nn.Module):
         self._depth = LAYERS_OF_SEQUENCES.index(layer) + 1
         flat = fold_batch_norm(copy.deepcopy(network).eval())
         self.frames = nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_FRAMES))
-        self.sequence = inflate(nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_SEQUENCES)))
+        self.sequence = nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_SEQUENCES))
+        inflate(self.sequence)
         to_channels_last(self)
         self.embedding = nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_EMBEDDING))
 
@@ -112,9 +113,14 @@ class InflatedInceptionResnet(nn.Module):
         return F.normalize(vectors, dim=1)
 
     @property
+    def recognises_faces(self) -> bool:
+        """Tell whether `face_embedding` works: a tuned network has no embedding."""
+        return hasattr(self, "embedding")
+
+    @property
     def blocks(self) -> list[nn.Module]:
         """What looks at sequences, in order, up to the layer: the parts that can be trained one by one."""
-        stages = self.sequence[: self._depth]
+        stages = list(self.sequence)[: self._depth]
         return [
             block for stage in stages for block in (stage if isinstance(stage, nn.Sequential) else [stage])
         ]
@@ -126,8 +132,8 @@ class InflatedInceptionResnet(nn.Module):
         batch, frame = crops.shape[:2]
         flat = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         flat = self.frames(flat)
-        cube = flat.unflatten(0, (batch, frame)).transpose(1, 2)  # channels-last memory: no copy
-        for layer in self.sequence[:depth]:
+        cube: Tensor = flat.unflatten(0, (batch, frame)).transpose(1, 2)  # channels-last memory: no copy
+        for layer in list(self.sequence)[:depth]:
             cube = layer(cube)
         return cube
 
