@@ -202,9 +202,12 @@ class ChoosesAgain(Protocol):
 
     Attributes:
         no_candidates: those of one row that has none.
+        second_look_settings: names of the settings that matter to the choice alone: rows that were made with
+            other ones are chosen among again, and not extracted anew.
     """
 
     no_candidates: Candidates
+    second_look_settings: Collection[str]
 
     def choose_again(self, rows: Rows, candidates: Candidates) -> tuple[Rows, NDArray[np.float32]]:
         """The rows as they are to stand in the store, and (rows, dim) raw vectors, zeros where not ok.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from extraction.corpora import Corpus
 from extraction.engines import Block
-from extraction.extractor import Clip, Extractor, TrainedOnCorpus, WithReads
+from extraction.extractor import ChoosesAgain, Clip, Extractor, TrainedOnCorpus, WithReads
 from summer.corpus import Modality, Split, Status
 from summer.store import FeatureStore, Header, Rows, StoreError
 
@@ -192,7 +192,8 @@ def _read_source(path: Path, job: Job, row_of_id: Mapping[str, int]) -> Source:
     names = [utterance.id for utterance in content.utterances]
     rows: list[int | None] = [None] * len(names)
     if not _is_of_an_encoder_trained_before(header, job):
-        refuse_another_origin(path, header, job.header)
+        if not _differs_in_the_second_look(header, job):
+            refuse_another_origin(path, header, job.header)
         made_from = content.inputs
         if made_from is None:  # an older version: the corpus as a whole must be what it was
             _refuse_other_annotations(path, header, job.header)
@@ -223,6 +224,16 @@ def _is_of_an_encoder_trained_before(found: Header, job: Job) -> bool:
     same = all(getattr(found, name) == getattr(wanted, name) for name in ("corpus", "protocol", "modality"))
     differing = _differing_settings(found, wanted)
     return same and bool(differing) and set(differing) <= set(extractor.learned_settings)
+
+
+def _differs_in_the_second_look(found: Header, job: Job) -> bool:
+    """Whether only settings differ by which the extractor chooses among what the store keeps."""
+    if not isinstance(job.extractor, ChoosesAgain):
+        return False
+    same = all(
+        getattr(found, name) == getattr(job.header, name) for name in ("corpus", "protocol", "modality")
+    )
+    return same and set(_differing_settings(found, job.header)) <= set(job.extractor.second_look_settings)
 
 
 def refuse_another_origin(path: Path, found: Header, wanted: Header) -> None:

@@ -359,6 +359,7 @@ def _says_otherwise(job: Job, store: Source | None) -> bool:
         store.content.inputs is None
         or store.header.corpus_digest != job.corpus.digest
         or store.header.labels != job.corpus.labels.names
+        or store.header.fingerprint != job.extractor.fingerprint
     )
 
 

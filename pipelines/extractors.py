@@ -60,15 +60,23 @@ def _audio(_: Setting) -> Extractor:
 def _video(setting: Setting) -> Extractor:
     from extraction.video.by_speaker import BySpeaker
     from extraction.video.extractor import LISTENING, LFNet3D
+    from extraction.video.network.tuned import check_layer, tuning_of
 
     recipe = setting.recipe.video
     given = Path(recipe.weights) if recipe.weights else None
     find = weights.vggface2 if recipe.backbone == "inception_resnet_v1" else weights.kinetics_r3d18
+    found = find(given)
+    tuning = None if given is None else tuning_of(found)
+    if tuning is not None:
+        check_layer(found, tuning, recipe.layer)
     by_speaker = recipe.face_choice == "speaker"
     make = partial(BySpeaker, absent_speaker=recipe.absent_speaker) if by_speaker else LFNet3D
     return make(
         backbone=recipe.backbone,
-        weights=find(given),
+        weights=found,
+        recogniser=None if tuning is None else weights.vggface2(),
+        layer=recipe.layer,
+        over_time=recipe.over_time,
         face_choice=recipe.face_choice,
         speaking=_speaking(recipe) if recipe.face_choice in LISTENING else None,
         keyframe_every=recipe.keyframe_every,

@@ -69,8 +69,29 @@ class TextRecipe:
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
+class VideoTuningRecipe:
+    """Tuning of the face network by `summer-tune`.
+
+    Args:
+        clip_frames: faces of a clip that is trained on, at most.
+        trained_blocks: so many last blocks of the network are trained.
+        images_per_person: of a folder per person, evenly spread over the names.
+    """
+
+    epochs: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=1e-4, gt=0)
+    batch_clips: int = Field(default=16, ge=1)
+    clip_frames: int = Field(default=8, ge=1)
+    trained_blocks: int = Field(default=6, ge=1)
+    weight_decay: float = Field(default=0.01, ge=0)
+    warmup_share: float = Field(default=0.1, ge=0, lt=1)
+    seed: int = Field(default=0, ge=0)
+    images_per_person: int = Field(default=64, ge=2)
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
 class VideoRecipe:
-    """LFNet3D: keyframes, whose face, which network.
+    """LFNet3D: keyframes, whose face, which network, which of its values are the vector.
 
     Args:
         weights: of the backbone, a path; "": the published ones.
@@ -81,12 +102,15 @@ class VideoRecipe:
     """
 
     backbone: Literal["inception_resnet_v1", "r3d_18"] = "inception_resnet_v1"
+    layer: Literal["block8", "repeat_2"] = "block8"
+    over_time: Literal["mean", "mean-and-deviation"] = "mean"
     weights: str = ""
     face_choice: Literal["talking", "speaker", "largest", "central"] = "talking"
     speaking: str = ""
     absent_speaker: Literal["masked", "kept"] = "masked"
     keyframe_every: int = Field(default=10, ge=1)
     most_keyframes: int = Field(default=256, ge=1)
+    tuning: VideoTuningRecipe = field(default_factory=VideoTuningRecipe)
 
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)

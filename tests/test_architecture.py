@@ -18,12 +18,13 @@ SHARED = {"summer.corpus", "summer.durable", "summer.metrics"}  # words, files a
 READING = {"summer.corpus", "summer.options", "summer.conversations"}
 ALLOWED = {
     "pipelines": {"pipelines", "extraction", "summer"},
-    "extraction": {"extraction", "summer.store", "summer.folds", *SHARED},
+    "extraction": {"extraction", "summer.store", "summer.folds", "summer.processes", *SHARED},
     "summer.corpus": set(),
     "summer.durable": set(),
     "summer.folds": {"summer.corpus"},
     "summer.metrics": {"summer.corpus"},
     "summer.options": {"summer.corpus"},
+    "summer.processes": {"summer.sharing"},
     "summer.sharing": set(),
     "summer.store": {"summer.store", "summer.corpus", "summer.durable"},
     "summer.conversations": {"summer.store", *READING},
@@ -45,6 +46,7 @@ ALLOWED = {
         "summer.model",
         "summer.baselines",
         "summer.classifier",
+        "summer.processes",
         "summer.sharing",
         "summer.evaluation",
         *READING,
@@ -141,6 +143,7 @@ def test_libraries_do_not_print(package: str) -> None:
         "pipelines.extract.command",
         "pipelines.data.command",
         "pipelines.train.command",
+        "pipelines.tune.command",
         "pipelines.evaluate.command",
     ],
 )
@@ -156,6 +159,7 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
     [
         ("extract", "--help"),
         ("train", "--help"),
+        ("tune", "--help"),
         ("evaluate", "--help"),
         ("data", "--help"),
         ("data", "check --help"),

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from extraction.extractor import Clip, Outcome
+from extraction.extractor import Clip, Outcome, fingerprint_of
 from extraction.video.extractor import LFNet3D, facts_of
 from extraction.video.faces.choice import Choice
 from extraction.video.faces.crops import keep_candidates
@@ -56,6 +56,8 @@ class BySpeaker(LFNet3D):
         "candidate": "int",  # the chosen one, from 1 on; 0: none was chosen
     }
 
+    second_look_settings = ("absent_speaker",)
+
     def __init__(self, *, absent_speaker: str = "masked", **options: Any) -> None:
         super().__init__(**{**options, "face_choice": "speaker"})
         if absent_speaker not in get_args(AbsentSpeaker):
@@ -66,6 +68,8 @@ class BySpeaker(LFNet3D):
                 "inception_resnet_v1, or face_choice talking"
             )
         self.absent_speaker = absent_speaker
+        self.settings = {**self.settings, "absent_speaker": absent_speaker}
+        self.fingerprint = fingerprint_of(self.settings)
         self.no_candidates = Candidates(
             ends=np.zeros(1, dtype=np.int64),
             vectors=np.zeros((0, self.dim), dtype=np.float32),

@@ -6,7 +6,8 @@ Paper: section 3.3 and appendix A.1.
                                              |
                      all pictures and sound -+- who talks, where two tracks or more could be meant
 
-dim is 1792 for the inflated InceptionResnetV1, 512 for r3d_18. The paper's next steps, DialogueRNN over the
+dim is 1792 for the inflated InceptionResnetV1 (896 of the layer `repeat_2`; twice that with deviations), 512
+for r3d_18. The paper's next steps, DialogueRNN over the
 conversation and a fully connected layer, are `summer.reduction`.
 
 Clips are worked on one by one: on a CPU a clip's vector has the same bytes whatever clips stand beside it.
@@ -31,8 +32,16 @@ from extraction.video.faces.following import follow
 from extraction.video.faces.sightings import Sightings, gather
 from extraction.video.faces.speaking import ActiveSpeaker, Judge, MotionWithSound, Sound
 from extraction.video.faces.tracks import Track, link
-from extraction.video.network.backbones import DIMS, Backbone, BackboneName, load_backbone, load_detector
+from extraction.video.network.backbones import (
+    Backbone,
+    BackboneName,
+    dim_of,
+    load_backbone,
+    load_detector,
+    not_default,
+)
 from extraction.video.network.cepstra import SAMPLING_RATE
+from extraction.video.network.lfnet3d import Layer, OverTime
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
 
@@ -50,6 +59,9 @@ class LFNet3D:
     Args:
         backbone: "inception_resnet_v1" or "r3d_18".
         weights: of the backbone.
+        recogniser: of the face recogniser that links tracks, where `weights` are tuned; None: the same.
+        layer: whose values are the vector, "block8" or "repeat_2", see lfnet3d.py.
+        over_time: "mean" or "mean-and-deviation" over the keyframes.
         face_choice: "talking", "largest" or "central", see choice.py ("speaker": by_speaker.py).
         speaking: weights of LR-ASD, which judges who talks; None: the mouth's motion and the loudness do.
         keyframe_every: one frame in so many is a keyframe.
@@ -83,6 +95,9 @@ class LFNet3D:
         *,
         backbone: str = "inception_resnet_v1",
         weights: Weights,
+        recogniser: Weights | None = None,
+        layer: str = "block8",
+        over_time: str = "mean",
         face_choice: str = "talking",
         speaking: Weights | None = None,
         keyframe_every: int = 10,
@@ -92,10 +107,12 @@ class LFNet3D:
         keep_crops: Path | None = None,
     ) -> None:
         self.backbone: BackboneName = _known("backbone", backbone, get_args(BackboneName))
+        self.layer: Layer = _known("layer", layer, get_args(Layer))
+        self.over_time: OverTime = _known("over_time", over_time, get_args(OverTime))
         self.face_choice: FaceChoice = _known("face_choice", face_choice, get_args(FaceChoice))
         self.chunk = KEYFRAMES_AT_ONCE if batch_size is None else batch_size
         _check_positive(keyframe_every=keyframe_every, most_keyframes=most_keyframes, batch_size=self.chunk)
-        self.weights = weights
+        self.weights, self.recogniser = weights, recogniser
         self.keyframe_every = keyframe_every
         self.most_keyframes = most_keyframes
         self.device = device
@@ -103,11 +120,13 @@ class LFNet3D:
         self.judge: Judge = (
             MotionWithSound() if speaking is None else ActiveSpeaker(weights=speaking, device=device)
         )
-        self.dim = DIMS[self.backbone]
+        self.dim = dim_of(self.backbone, self.layer, self.over_time)
         self.settings: Mapping[str, str] = {
             "method": METHOD,
             "backbone": backbone,
+            **not_default(self.layer, self.over_time),
             "weights": weights.sha256,
+            **({} if recogniser is None else {"recogniser": recogniser.sha256}),
             "face_choice": face_choice,
             **({"speaking": _judged_by(speaking)} if self.face_choice in LISTENING else {}),
             "keyframe_every": str(keyframe_every),
@@ -158,7 +177,14 @@ class LFNet3D:
         )
 
     def _vector_of_a_face(self, clip: Clip, sightings: Sightings) -> Outcome:
-        backbone = load_backbone(self.backbone, self.weights, self.device)
+        backbone = load_backbone(
+            self.backbone,
+            self.weights,
+            self.device,
+            layer=self.layer,
+            over_time=self.over_time,
+            recogniser=self.recogniser,
+        )
         embed = backbone.embed if backbone.recognises_faces else None
         tracks = link(sightings.keyframes, sightings.cuts, embed)
         keyframes = len(sightings.keyframes)

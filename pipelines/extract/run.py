@@ -74,7 +74,7 @@ def _one_modality(
     *,
     reduction: RecipeReduction | None,
 ) -> int:
-    engine, workers = _engine(order.workers, setting.device)
+    engine, workers = engine_for(order.workers, setting.device)
     if order.dry_run and modality is Modality.TEXT and setting.recipe.text.mode == "tuned":
         print_tuning_plan(console, setting)
         return DONE
@@ -116,7 +116,8 @@ def _modalities(name: str) -> list[Modality]:
     return [Modality(name)]
 
 
-def _engine(workers: int | None, device: str) -> tuple[Engine, int]:
+def engine_for(workers: int | None, device: str) -> tuple[Engine, int]:
+    """An engine, and how many worker processes it has: by default as many as the machine can feed."""
     cores = len(os.sched_getaffinity(0))
     if workers is None:
         most = max(1, min(MOST_CUDA_WORKERS, cores // CORES_PER_CUDA_WORKER))

@@ -17,11 +17,11 @@ from pipelines.recipe import load_recipe
 from pipelines.train.command import TrainingOrder
 from pipelines.train.display import audience_of, print_run
 from summer.corpus import Modality
+from summer.processes import alike, is_raised_by_all, part
 from summer.runs.experiment import Experiment, run_experiment
 from summer.runs.folder import RunError
 from summer.training.history import Stopped
 from summer.training.models import STUDENT, TEACHER, kind_of
-from summer.training.processes import alike, is_raised_by_all, part
 from summer.training.seed import Settings
 
 STAGES = (TEACHER, STUDENT, "all")

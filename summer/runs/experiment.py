@@ -23,6 +23,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from summer.conversations.reading import read_conversations
 from summer.corpus import Split
 from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
+from summer.processes import Processes, processes_of
 from summer.report.figures import draw_projection
 from summer.runs.beginning import on_trial, put_aside
 from summer.runs.features import keep_features
@@ -34,7 +35,6 @@ from summer.training.history import EpochRecord, Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook
 from summer.training.preparation import Material, prepare
-from summer.training.processes import Processes, processes_of
 from summer.training.seed import (
     SCORED_SPLITS,
     Settings,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from summer.metrics import best_epoch
-from summer.training.processes import alike
+from summer.processes import alike
 
 STEPS_BETWEEN_LOOKS = 10
 

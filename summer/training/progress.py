@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from summer.durable import check_free_space, explained_disk_errors
+from summer.processes import processes_of
 from summer.training.history import Course, EpochRecord, TrainingError
-from summer.training.processes import processes_of
 from summer.training.stages import Stage
 
 LOGGER = logging.getLogger(__name__)

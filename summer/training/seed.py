@@ -29,6 +29,7 @@ from summer.model.distillation import SmoothedTruthLoss
 from summer.model.guided import StudentOptions
 from summer.model.start import begin_at, starts_of
 from summer.options import LossWeights, ModelOptions, TrainingOptions
+from summer.processes import processes_of
 from summer.training.checkpoints import (
     CheckpointError,
     Origin,
@@ -43,7 +44,6 @@ from summer.training.history import Course, TrainingError, Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook, look_at
 from summer.training.preparation import Material, shape_of
-from summer.training.processes import processes_of
 from summer.training.stages import Stage, weights_of_classes
 from summer.training.trainer import train
 

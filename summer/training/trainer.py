@@ -31,12 +31,12 @@ from summer.conversations.dialogues import DialogueRows
 from summer.corpus import UNKNOWN_LABEL, Split
 from summer.model.start import starts_of
 from summer.options import TrainingOptions
+from summer.processes import Processes, alike, processes_of
 from summer.sharing import shared_batch
 from summer.training.history import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
 from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
 from summer.training.optimizer import adam_of
 from summer.training.prediction import look_at
-from summer.training.processes import Processes, alike, processes_of
 from summer.training.progress import load_best, load_progress, save_progress
 from summer.training.stages import Stage, trainable_parameters
 

@@ -8,34 +8,63 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
-from facenet_pytorch import InceptionResnetV1
 from jaxtyping import Float32, UInt8
 
 from extraction.devices import in_halves
 from extraction.video.faces.alignment import standardised
 from extraction.video.faces.detection import FaceDetector
 from extraction.video.network.lfnet3d import (
-    INCEPTION_DIM,
     R3D_DIM,
     InflatedInceptionResnet,
     KineticsResnet,
+    Layer,
+    OverTime,
     sequence_vector,
+    width_of,
 )
-from extraction.weights import Weights, load_vggface2
+from extraction.video.network.tuned import load_network
+from extraction.weights import Weights, WeightsUnavailable, load_kinetics_r3d18
 
+NetworkT = TypeVar("NetworkT", bound=torch.nn.Module)
 BackboneName = Literal["inception_resnet_v1", "r3d_18"]
-DIMS: dict[BackboneName, int] = {"inception_resnet_v1": INCEPTION_DIM, "r3d_18": R3D_DIM}
+
+
+def dim_of(backbone: BackboneName, layer: Layer, over_time: OverTime) -> int:
+    """Width of the vector.
+
+    Raises:
+        ValueError: another layer or mean than the default of r3d_18, which has one vector.
+    """
+    if backbone != "r3d_18":
+        return width_of(layer, over_time)
+    for name, value in not_default(layer, over_time).items():
+        raise ValueError(
+            f"{name} {value!r} is of inception_resnet_v1, and r3d_18 has one vector; leave video.{name} at "
+            "its default, or take inception_resnet_v1"
+        )
+    return R3D_DIM
+
+
+def not_default(layer: Layer, over_time: OverTime) -> dict[str, str]:
+    """Layer and mean by name, where they are not those of stores that do not name them."""
+    chosen = {"layer": layer, "over_time": over_time}
+    return {name: value for name, value in chosen.items() if value not in ("block8", "mean")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
-    """A network on a device, fed with aligned crops."""
+    """A network on a device, fed with aligned crops.
+
+    Args:
+        recogniser: tells people apart: the network itself, or, where that is tuned, another.
+    """
 
     network: InflatedInceptionResnet | KineticsResnet
+    recogniser: InflatedInceptionResnet | None
     device: torch.device
 
     @torch.inference_mode()
@@ -55,35 +84,56 @@ class Backbone:
             TypeError: this network was not trained to recognise faces.
             DeviceMemoryError: not even one face fits the device.
         """
-        network = self.network
-        if not isinstance(network, InflatedInceptionResnet):
+        if self.recogniser is None:
             raise TypeError("r3d_18 was trained on actions; to recognise faces take inception_resnet_v1")
         batch = standardised(crops).to(self.device)
-        return torch.cat(in_halves(network.face_embedding, batch, one="a face")).cpu().numpy()
+        return torch.cat(in_halves(self.recogniser.face_embedding, batch, one="a face")).cpu().numpy()
 
     @property
     def recognises_faces(self) -> bool:
         """Tell whether `embed` works."""
-        return isinstance(self.network, InflatedInceptionResnet)
+        return self.recogniser is not None
 
 
 @lru_cache(maxsize=1)
-def load_backbone(name: BackboneName, weights: Weights, device: str) -> Backbone:
+def load_backbone(
+    name: BackboneName,
+    weights: Weights,
+    device: str,
+    *,
+    layer: Layer = "block8",
+    over_time: OverTime = "mean",
+    recogniser: Weights | None = None,
+) -> Backbone:
     """Build the network and load its weights.
+
+    Args:
+        weights: of tuned networks too (tuned.py).
+        layer, over_time: of inception_resnet_v1; see lfnet3d.py.
+        recogniser: untuned weights to tell people apart by, where `weights` are tuned; None: the same.
 
     Raises:
         WeightsUnavailable: the file is not such weights.
     """
     _same_numbers_on_any_device()
-    network: InflatedInceptionResnet | KineticsResnet
-    if name == "r3d_18":
-        network = KineticsResnet(torch.load(weights.path, map_location="cpu", weights_only=True))
-    else:
-        flat = InceptionResnetV1(classify=False)
-        flat.load_state_dict(load_vggface2(weights))
-        network = InflatedInceptionResnet(flat)
     place = torch.device(device)
-    return Backbone(network=network.eval().requires_grad_(False).to(place), device=place)
+    if name == "r3d_18":
+        kinetics = KineticsResnet(load_kinetics_r3d18(weights))
+        return Backbone(network=_frozen(kinetics, place), recogniser=None, device=place)
+    network = _frozen(load_network(weights, layer=layer, over_time=over_time), place)
+    if recogniser is not None:
+        return Backbone(network=network, recogniser=_frozen(load_network(recogniser), place), device=place)
+    if not network.recognises_faces:
+        raise WeightsUnavailable(
+            f"{weights.path} was tuned and no longer tells people apart; give the face recogniser's own "
+            "weights beside it"
+        )
+    return Backbone(network=network, recogniser=network, device=place)
+
+
+def _frozen(network: NetworkT, place: torch.device) -> NetworkT:
+    network.eval().requires_grad_(False).to(place)
+    return network
 
 
 @lru_cache(maxsize=1)

@@ -4,30 +4,36 @@ Paper: appendix A.1. The aligned faces of an utterance go through a 3D-CNN tuned
 utterance's vector is taken from an intermediate layer.
 
     W3[o, i, t, y, x] = W2[o, i, y, x] / extent      for each of the kernel's t = 1 .. extent frames
-    f                 = mean over frames and positions of the last block, what the 2D network pools
+    f_t               = mean over positions of a layer's values in frame t
+    f                 = mean_t f_t        or        [mean_t f_t, sqrt(mean_t (f_t - mean_t f_t)^2)]
 
-So on a clip whose frames are all equal f is the 2D network's own vector, however long the clip: time is
-padded by repeating the first and the last frame. The inflation is top-heavy: up to the middle of the network
-(mixed_6a) kernels stay 1 x k x k and see single frames; from there on the first spatial kernel of every
-residual block spans three. On one CPU core this costs 1.0 to 1.1 times the 2D network; inflating every kernel
-costs 3. Batch norm is folded into the kernels (values move by 1e-6) and memory is channels-last, which makes
-the network twice as fast as facenet-pytorch's fed face by face.
+The layer is the last block, whose mean the 2D network pools, or `repeat_2`, seven blocks before, half as
+wide. One would think that the nearer to the end, the less is left of an expression; measured, neither layer
+is clearly better (docs/video.md). On a clip whose frames are all equal f is the 2D network's own vector,
+however long the clip, and the deviation is 0: time is padded by repeating the first and the last frame. The
+inflation is top-heavy: up to the middle of the network (mixed_6a) kernels stay 1 x k x k and see single
+frames; from there on the first spatial kernel of every residual block spans three. On one CPU core this costs
+1.0 to 1.1 times the 2D network; inflating every kernel costs 3. Batch norm is folded into the kernels (values
+move by 1e-6) and memory is channels-last, which makes the network twice as fast as facenet-pytorch's fed face
+by face.
 
 An inflated kernel is the same for each of its frames. The vector depends on which faces follow which (frames
 shuffled, it moves by some hundredths of what single frames differ by), but a clip played backwards has the
 same vector: only training on clips could tell the direction of time.
 
-Dimensions: batch clips, frame aligned keyframes, dim 1792 (512 for r3d_18).
+Dimensions: batch clips, frame aligned keyframes, layer 1792 or 896, dim 1792, 896 or twice that (512 for
+r3d_18).
 
 Departures from the paper: it names no architecture. This one is of use without training; torchvision's
 r3d_18 is the second choice. Sequences longer than `WINDOW_FRAMES` are cut into windows of nearly equal
-length, and their vectors averaged by length, so that memory does not grow with the clip.
+length, so that memory does not grow with the clip; mean and deviation are over the frames of all windows.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Literal
 
 import torch
 from facenet_pytorch import InceptionResnetV1
@@ -39,7 +45,9 @@ from torchvision.models.video import r3d_18
 from extraction.devices import in_halves
 from extraction.video.network.inflation import fold_batch_norm, inflate, to_channels_last
 
-INCEPTION_DIM = 1792
+Layer = Literal["block8", "repeat_2"]
+OverTime = Literal["mean", "mean-and-deviation"]
+LAYER_DIMS: Mapping[Layer, int] = {"block8": 1792, "repeat_2": 896}
 R3D_DIM = 512
 R3D_PIXELS = 112
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)  # torchvision's R3D_18_Weights.KINETICS400_V1, values in [0, 1]
@@ -63,37 +71,85 @@ WINDOW_FRAMES = 32
 class InflatedInceptionResnet(nn.Module):
     """InceptionResnetV1 as a top-heavy 3D network."""
 
-    dim = INCEPTION_DIM
-
-    def __init__(self, network: InceptionResnetV1) -> None:
+    def __init__(
+        self, network: InceptionResnetV1, *, layer: Layer = "block8", over_time: OverTime = "mean"
+    ) -> None:
         """Inflate a copy of `network`.
 
         Args:
             network: facenet-pytorch's, with the weights to inflate.
+            layer: whose values become the vector.
+            over_time: what of its frames is kept.
         """
         super().__init__()
+        self.over_time = over_time
+        self.dim = width_of(layer, over_time)
+        self._depth = LAYERS_OF_SEQUENCES.index(layer) + 1
         flat = fold_batch_norm(copy.deepcopy(network).eval())
         self.frames = nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_FRAMES))
-        self.sequence = inflate(nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_SEQUENCES)))
+        self.sequence = nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_SEQUENCES))
+        inflate(self.sequence)
         to_channels_last(self)
         self.embedding = nn.Sequential(*(flat.get_submodule(name) for name in LAYERS_OF_EMBEDDING))
 
-    def forward(self, crops: Float[Tensor, "batch frame 3 160 160"]) -> Float[Tensor, "batch 1792"]:
+    def forward(self, crops: Float[Tensor, "batch frame 3 160 160"]) -> Float[Tensor, "batch dim"]:
         """One vector per clip, of any number of frames.
 
         Args:
             crops: aligned faces in RGB, standardised to (value - 127.5) / 128.
         """
-        batch, frame = crops.shape[:2]
-        flat = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        flat = self.frames(flat)
-        cube = flat.unflatten(0, (batch, frame)).transpose(1, 2)  # channels-last memory: no copy
-        return torch.mean(self.sequence(cube), dim=(2, 3, 4))
+        if self.over_time == "mean":
+            return torch.mean(self._cube(crops, self._depth), dim=(2, 3, 4))
+        return mean_and_deviation(self.of_frames(crops))
+
+    def of_frames(self, crops: Float[Tensor, "batch frame 3 160 160"]) -> Float[Tensor, "batch frame layer"]:
+        """The layer's mean over positions, of each frame among its neighbours."""
+        return torch.mean(self._cube(crops, self._depth), dim=(3, 4)).transpose(1, 2)
 
     def face_embedding(self, crops: Float[Tensor, "face 3 160 160"]) -> Float[Tensor, "face 512"]:
         """The face recogniser's unit vector of each single face: near for one person, far for two."""
-        vectors: Tensor = self.embedding(self(crops[:, None]))
+        pooled = torch.mean(self._cube(crops[:, None], len(LAYERS_OF_SEQUENCES)), dim=(2, 3, 4))
+        vectors: Tensor = self.embedding(pooled)
         return F.normalize(vectors, dim=1)
+
+    @property
+    def recognises_faces(self) -> bool:
+        """Tell whether `face_embedding` works: a tuned network has no embedding."""
+        return hasattr(self, "embedding")
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """What looks at sequences, in order, up to the layer: the parts that can be trained one by one."""
+        stages = list(self.sequence)[: self._depth]
+        return [
+            block for stage in stages for block in (stage if isinstance(stage, nn.Sequential) else [stage])
+        ]
+
+    def _cube(
+        self, crops: Float[Tensor, "batch frame 3 160 160"], depth: int
+    ) -> Float[Tensor, "batch channel frame v u"]:
+        """What the first `depth` layers of sequences make of the clips."""
+        batch, frame = crops.shape[:2]
+        flat = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        flat = self.frames(flat)
+        cube: Tensor = flat.unflatten(0, (batch, frame)).transpose(1, 2)  # channels-last memory: no copy
+        for layer in list(self.sequence)[:depth]:
+            cube = layer(cube)
+        return cube
+
+
+def width_of(layer: Layer, over_time: OverTime) -> int:
+    """How wide the vector of a layer is."""
+    return LAYER_DIMS[layer] * (1 if over_time == "mean" else 2)
+
+
+def mean_and_deviation(vectors: Float[Tensor, "*batch frame layer"]) -> Float[Tensor, "*batch dim"]:
+    """Mean and standard deviation over frames, side by side; where nothing moves the gradient is 0."""
+    mean = vectors.mean(dim=-2)
+    variance = (vectors - mean.unsqueeze(-2)).square().mean(dim=-2)
+    moves = variance > 0  # the root's slope is infinite at 0
+    deviation = torch.where(moves, variance, 1.0).sqrt() * moves
+    return torch.cat([mean, deviation], dim=-1)
 
 
 class KineticsResnet(nn.Module):
@@ -133,7 +189,7 @@ class KineticsResnet(nn.Module):
 def sequence_vector(
     network: nn.Module, crops: Float[Tensor, "frame 3 160 160"], *, window: int = WINDOW_FRAMES
 ) -> Float[Tensor, " dim"]:
-    """The vector of a face sequence of any length, in memory that does not grow with it.
+    """The vector of a face sequence of any length, in memory that hardly grows with it.
 
     Args:
         network: one of this module's.
@@ -147,8 +203,12 @@ def sequence_vector(
     if not len(crops):
         raise ValueError("0 crops: a sequence needs at least one face; give the clip a status instead")
     parts = crops.tensor_split(-(-len(crops) // window))
-    weighted = [
-        in_halves(network, part[None], one=f"a window of {len(part)} faces")[0][0] * len(part)
-        for part in parts
-    ]
+
+    def of_windows(look: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
+        for part in parts:
+            yield in_halves(look, part[None], one=f"a window of {len(part)} faces")[0][0]
+
+    if isinstance(network, InflatedInceptionResnet) and network.over_time == "mean-and-deviation":
+        return mean_and_deviation(torch.cat(list(of_windows(network.of_frames))))
+    weighted = [vector * len(part) for vector, part in zip(of_windows(network), parts, strict=True)]
     return torch.stack(weighted).sum(dim=0) / len(crops)

@@ -12,7 +12,7 @@ import pytest
 
 from extraction.corpora import Corpus
 from extraction.engines import InProcess
-from extraction.extractor import ChoosesAgain, Clip, Outcome
+from extraction.extractor import ChoosesAgain, Clip, Outcome, fingerprint_of
 from extraction.plan import Job, Shard
 from extraction.run import Report, extract
 from extraction.video.by_speaker import BySpeaker
@@ -20,7 +20,7 @@ from extraction.video.extractor import LFNet3D
 from extraction.video.faces.crops import kept_crops
 from extraction.weights import Weights
 from summer.corpus import Status
-from summer.store import Candidates, FeatureStore, Rows
+from summer.store import Candidates, FeatureStore, Rows, StoreError
 from tests.extraction.fake import FakeExtractor, corpus_of
 from tests.extraction.video.conftest import clip
 from tests.places import DEMO
@@ -117,6 +117,15 @@ class Staged(FakeExtractor):
         },
     )
     choose_again = BySpeaker.choose_again
+    second_look_settings = BySpeaker.second_look_settings
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"version": self.version, "absent_speaker": self.absent_speaker}
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(self.settings)
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         return [self._look(clip) for clip in clips]
@@ -203,6 +212,19 @@ def test_an_absent_speaker_may_keep_the_face_that_talks(tmp_path: Path) -> None:
     assert rows.reasons[8].startswith("speaker absent")
     assert rows.columns["candidate"][8] == 1
     assert vectors[8, 0] == 21
+
+
+def test_another_policy_costs_no_look_and_other_settings_are_refused(tmp_path: Path) -> None:
+    corpus, looked = staged(*cast()), list[str]()
+    run(tmp_path / "changed", corpus, Staged())
+    assert run(tmp_path / "changed", corpus, Staged(absent_speaker="kept", looked=looked)).built
+    assert not run(tmp_path / "changed", corpus, Staged(absent_speaker="kept", looked=looked)).built
+    run(tmp_path / "afresh", corpus, Staged(absent_speaker="kept"))
+    assert looked == []
+    one, other = ((tmp_path / name / "audio.h5").read_bytes() for name in ("changed", "afresh"))
+    assert one == other
+    with pytest.raises(StoreError, match="version was '1', now '2'"):
+        run(tmp_path / "changed", corpus, Staged(absent_speaker="kept", version="2"))
 
 
 def test_corrected_names_are_looked_up_without_looking_at_a_clip(tmp_path: Path) -> None:

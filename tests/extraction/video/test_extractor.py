@@ -216,6 +216,9 @@ def test_the_fingerprint_covers_what_changes_vectors_and_nothing_else(
     base = LFNet3D(weights=random_weights)
     changed: list[dict[str, Any]] = [
         {"backbone": "r3d_18"},
+        {"layer": "repeat_2"},
+        {"over_time": "mean-and-deviation"},
+        {"layer": "repeat_2", "over_time": "mean-and-deviation"},
         {"weights": replace(random_weights, sha256="1" * 64)},
         {"face_choice": "largest"},
         {"keyframe_every": 5},
@@ -225,6 +228,28 @@ def test_the_fingerprint_covers_what_changes_vectors_and_nothing_else(
     assert len({base.fingerprint, *fingerprints}) == len(changed) + 1
     same = LFNet3D(weights=random_weights, device="cuda", batch_size=3, keep_crops=tmp_path)
     assert same.fingerprint == base.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("layer", "over_time", "dim"),
+    [
+        ("repeat_2", "mean", 896),
+        ("repeat_2", "mean-and-deviation", 1792),
+        ("block8", "mean-and-deviation", 3584),
+    ],
+)
+def test_the_width_follows_layer_and_mean(
+    random_weights: Weights, layer: str, over_time: str, dim: int
+) -> None:
+    extractor = LFNet3D(weights=random_weights, layer=layer, over_time=over_time)
+    vector = outcome(extractor, ONE_FACE).vector
+    assert vector is not None
+    assert vector.shape == (extractor.dim,) == (dim,)
+
+
+def test_the_default_has_the_fingerprint_of_stores_that_name_neither(random_weights: Weights) -> None:
+    settings = LFNet3D(weights=random_weights).settings
+    assert not {"layer", "over_time"} & settings.keys()
 
 
 def test_it_names_the_given_weights_or_else_the_backbone(random_weights: Weights) -> None:
@@ -238,6 +263,10 @@ def test_it_names_the_given_weights_or_else_the_backbone(random_weights: Weights
     "options",
     [
         {"backbone": "vgg"},
+        {"layer": "block9"},
+        {"layer": "repeat_2", "backbone": "r3d_18"},
+        {"over_time": "median"},
+        {"over_time": "mean-and-deviation", "backbone": "r3d_18"},
         {"face_choice": "loudest"},
         {"keyframe_every": 0},
         {"most_keyframes": 0},

@@ -19,12 +19,12 @@ from summer.corpus import UNKNOWN_LABEL, Modality, Split
 from summer.durable import DiskError
 from summer.model.distillation import SmoothedTruthLoss
 from summer.options import Objective, TrainingOptions
+from summer.processes import Processes, is_raised_by_all, processes_of
 from summer.runs.experiment import accelerators
 from summer.sharing import mean_over_batch
 from summer.training.history import Course, Stopped, TrainingError, Watch
 from summer.training.models import SUMMER, TEACHER
 from summer.training.preparation import Material, prepare
-from summer.training.processes import Processes, is_raised_by_all, processes_of
 from summer.training.progress import BEST
 from summer.training.seed import ModelSettings, Settings, Workplace
 from summer.training.stages import Stage

@@ -13,6 +13,9 @@ from extraction.video.network.lfnet3d import (
     KINETICS_MEAN,
     InflatedInceptionResnet,
     KineticsResnet,
+    Layer,
+    OverTime,
+    mean_and_deviation,
     sequence_vector,
 )
 
@@ -49,6 +52,67 @@ def test_on_equal_frames_the_inflated_vector_is_the_2d_networks(
     torch.testing.assert_close(vector, expected, atol=1e-4, rtol=0)
 
 
+def read_by(network: InceptionResnetV1, layer: Layer, over_time: OverTime, crops: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return sequence_vector(InflatedInceptionResnet(network, layer=layer, over_time=over_time), crops)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 33])
+def test_equal_frames_have_the_layers_2d_mean_and_no_deviation(
+    flat_network: InceptionResnetV1, crops: Tensor, frames: int
+) -> None:
+    seen: list[Tensor] = []
+    hook = flat_network.repeat_2.register_forward_hook(lambda _module, _input, output: seen.append(output))
+    pooled(flat_network, crops[:1])
+    hook.remove()
+    equal = crops[:1].expand(frames, -1, -1, -1)
+    vector = read_by(flat_network, "repeat_2", "mean-and-deviation", equal)
+    expected = seen[0].mean(dim=(0, 2, 3))
+    assert expected.abs().max() > 0.1
+    torch.testing.assert_close(vector[:896], expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(vector[896:], torch.zeros(896), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("layer", "width"), [("block8", 1792), ("repeat_2", 896)])
+def test_deviation_comes_beside_the_mean_that_there_is_without_it(
+    flat_network: InceptionResnetV1, crops: Tensor, layer: Layer, width: int
+) -> None:
+    mean = read_by(flat_network, layer, "mean", crops)
+    both = read_by(flat_network, layer, "mean-and-deviation", crops)
+    assert (mean.shape, both.shape) == ((width,), (2 * width,))
+    torch.testing.assert_close(both[:width], mean, atol=1e-5, rtol=1e-5)
+    assert both[width:].min() >= 0
+    assert both[width:].max() > 0.01 * mean.abs().max()
+
+
+def test_mean_and_deviation_are_over_the_frames_of_all_windows(
+    flat_network: InceptionResnetV1, crops: Tensor
+) -> None:
+    network = InflatedInceptionResnet(flat_network, over_time="mean-and-deviation")
+    with torch.inference_mode():
+        vector = sequence_vector(network, crops, window=3)
+        frames = torch.cat([network.of_frames(part[None])[0] for part in (crops[:3], crops[3:])]).double()
+    expected = torch.cat([frames.mean(dim=0), frames.std(dim=0, correction=0)]).float()
+    torch.testing.assert_close(vector, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_windows_of_frames_that_do_not_touch_in_time_change_nothing(crops: Tensor) -> None:
+    network = InflatedInceptionResnet.__new__(InflatedInceptionResnet)
+    nn.Module.__init__(network)
+    network.over_time = "mean-and-deviation"
+    network.of_frames = lambda clip: clip.mean(dim=(3, 4))  # type: ignore[method-assign]
+    whole = sequence_vector(network, crops)
+    for window in (1, 2, 3, 4):
+        torch.testing.assert_close(sequence_vector(network, crops, window=window), whole)
+
+
+def test_the_gradient_of_a_deviation_is_finite_where_nothing_moves() -> None:
+    still = torch.ones(1, 3, 2, requires_grad=True)
+    mean_and_deviation(still).sum().backward()  # type: ignore[no-untyped-call]
+    assert still.grad is not None
+    torch.testing.assert_close(still.grad, torch.full((1, 3, 2), 1 / 3))
+
+
 def test_time_matters(
     flat_network: InceptionResnetV1, inflated: InflatedInceptionResnet, crops: Tensor
 ) -> None:
@@ -73,6 +137,14 @@ def test_the_embedding_of_single_faces_is_the_2d_networks(
         torch.testing.assert_close(
             inflated.face_embedding(crops[:2]), flat_network(crops[:2]), atol=1e-5, rtol=0
         )
+
+
+def test_faces_are_recognised_by_the_last_layer_whatever_layer_is_the_vector(
+    flat_network: InceptionResnetV1, inflated: InflatedInceptionResnet, crops: Tensor
+) -> None:
+    early = InflatedInceptionResnet(flat_network, layer="repeat_2", over_time="mean-and-deviation")
+    with torch.inference_mode():
+        assert torch.equal(early.face_embedding(crops), inflated.face_embedding(crops))
 
 
 def test_a_time_convolution_is_a_3d_convolution_over_repeated_ends() -> None:

@@ -1,0 +1,1 @@
+"""`summer-tune`: the face network, tuned on people or on emotions."""
