@@ -132,9 +132,9 @@ class RawRows:
         return gathered
 
     def told_in_training(self) -> list[tuple[object, ...]]:
-        """What the annotations say of train and dev, in order: all of them that a reducer may learn from."""
+        """What the annotations say of train and dev, in order; labels of usable rows alone are learned from."""
         return [
-            (u.id, u.split, u.dialogue, u.speaker, u.label, bool(usable))
+            (u.id, u.split, u.dialogue, u.speaker, u.label if usable else "", bool(usable))
             for u, usable in zip(self.utterances, self.usable, strict=True)
             if u.split is not Split.TEST
         ]
