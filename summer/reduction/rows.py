@@ -132,7 +132,7 @@ class RawRows:
         return gathered
 
     def told_in_training(self) -> list[tuple[object, ...]]:
-        """What the annotations say of train and dev, in order; labels of usable rows alone are learned from."""
+        """What the annotations say of train and dev, in order; of rows that are not usable no label."""
         return [
             (u.id, u.split, u.dialogue, u.speaker, u.label if usable else "", bool(usable))
             for u, usable in zip(self.utterances, self.usable, strict=True)
