@@ -357,6 +357,7 @@ tests.run(Path(sys.argv[1]), tests.LABELS_AND_ROWS, extractor=tests.FakeExtracto
 """
 
 
+@pytest.mark.slow
 def test_a_correction_killed_at_random_moments_ends_in_the_bytes_of_an_undisturbed_one(
     tmp_path: Path, undisturbed: bytes
 ) -> None:
