@@ -78,7 +78,7 @@ def _video(setting: Setting) -> Extractor:
         layer=recipe.layer,
         over_time=recipe.over_time,
         face_choice=recipe.face_choice,
-        speaking=_speaking(recipe) if recipe.face_choice in LISTENING else None,
+        speaking=judge_of(recipe) if recipe.face_choice in LISTENING else None,
         keyframe_every=recipe.keyframe_every,
         most_keyframes=recipe.most_keyframes,
         device=setting.device,
@@ -87,15 +87,19 @@ def _video(setting: Setting) -> Extractor:
     )
 
 
-def _speaking(recipe: VideoRecipe) -> Weights | None:
+def judge_of(recipe: VideoRecipe) -> Weights | None:
     """LR-ASD's weights; without them, and without its asking for certain ones, a recipe does with motion."""
     if recipe.speaking == "motion":
         return None
+    if recipe.speaking:
+        from extraction.video.faces.speaking import load_network  # imports torch
+
+        given = weights.active_speaker(Path(recipe.speaking))
+        load_network(given, "cpu")  # a wrong file is to be told now, not at the first clip with two faces
+        return given
     try:
-        return weights.active_speaker(Path(recipe.speaking) if recipe.speaking else None)
+        return weights.active_speaker()
     except WeightsUnavailable as reason:
-        if recipe.speaking:
-            raise
         LOGGER.warning("%s. Who talks is judged by the motion of mouths and the loudness instead", reason)
         return None
 

@@ -143,8 +143,9 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
         console.print(line, highlight=False)
     if report.remarks:
         name, remark = report.remarks[0]
+        counted = "1 row has" if len(report.remarks) == 1 else f"{len(report.remarks)} rows have"
         console.print(
-            f"{len(report.remarks)} rows have a remark; the first is {name}: {escape(remark)}",
+            f"{counted} a remark; the first is {name}: {escape(remark)}",
             highlight=False,
         )
     for error in report.errors:

@@ -87,7 +87,7 @@ class ActiveSpeaker:
     @torch.inference_mode()
     def __call__(self, stretches: Iterable[Stretch], sound: Sound, tracks: int) -> list[float]:
         """Score each track, 0 to 1."""
-        network = _load_network(self.weights, self.device)
+        network = load_network(self.weights, self.device)
         surely, motions = [0.0] * tracks, _Motions(tracks)
         for stretch in stretches:
             motions.add(stretch)
@@ -106,7 +106,12 @@ class ActiveSpeaker:
 
 
 @lru_cache(maxsize=1)
-def _load_network(weights: Weights, device: str) -> ActiveSpeakerNetwork:
+def load_network(weights: Weights, device: str) -> ActiveSpeakerNetwork:
+    """Build LR-ASD and load its weights.
+
+    Raises:
+        WeightsUnavailable: the file is not such weights.
+    """
     network = ActiveSpeakerNetwork()
     network.load_state_dict(load_active_speaker(weights, network, renamed))
     return folded(network).requires_grad_(False).to(device)
