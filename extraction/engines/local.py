@@ -97,6 +97,8 @@ class LocalProcesses:
                     lost.append(block)
                 else:
                     yield result
+            # A worker that was just being started when another died is waited for for ever by some Pythons.
+            stop_workers_at_once()
 
     def _find_the_killer(self, extractor: Extractor, block: Block, *, any_alive: bool) -> BlockResult:
         """Do a lost block again, in halves and halves of halves, so that only the culprit is lost."""
