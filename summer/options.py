@@ -17,6 +17,7 @@ Agreement = Literal["mean-of-heads", "head-by-head"]  # what equation 7 compares
 Threshold = Literal["straight-through", "hard"]  # the gradient of equation 7: summer.model.fusion
 Objective = Literal["utterances", "batches"]  # what counts the same in a loss: summer.training.trainer
 SpeakerRule = Literal["slots", "names"]  # who is told apart: summer.conversations.speakers
+Schedule = Literal["linear", "constant"]  # the learning rate after its warm-up: summer.training.trainer
 Start = Literal[
     "head", "linear", "regression", "drawn"
 ]  # where teacher and student begin: summer.model.start
@@ -84,11 +85,12 @@ class ModelOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingOptions:
-    """How a stage is trained: Adam, linear warm-up and decay, early stopping.
+    """How a stage is trained: Adam, linear warm-up, early stopping.
 
     Args:
         batch_dialogues: dialogues per step.
         warmup_share: of all steps, over which the learning rate rises from 0.
+        schedule: whether the learning rate falls to 0 after its warm-up, or stays as it is.
         most_epochs: where training ends at the latest, unless `least_steps` takes longer.
         patience_epochs: epochs without a better score after which training ends.
         least_steps, patience_steps: the same in steps, whichever is longer: a small corpus has few steps in
@@ -108,6 +110,7 @@ class TrainingOptions:
     least_steps: int = 0
     patience_steps: int = 0
     warmup_share: float = 0.05
+    schedule: Schedule = "linear"
     largest_gradient_norm: float = 1.0
     objective: Objective = "utterances"
     scalar_rate: float | None = 1e-2

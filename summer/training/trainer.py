@@ -67,7 +67,7 @@ def train(
     parameters = trainable_parameters(stage)
     adam = adam_of(parameters, options)
     limits = _limits(options, dealer)
-    schedule = torch.optim.lr_scheduler.LambdaLR(adam, _warm_up_and_decay(limits, options.warmup_share))
+    schedule = torch.optim.lr_scheduler.LambdaLR(adam, _share_of_rate(limits, options))
     wrapped, optimizer = accelerator.prepare(stage, adam)
     accelerator.register_for_checkpointing(schedule)
     course = load_progress(accelerator, folder, stage)
@@ -169,16 +169,19 @@ def _limits(options: TrainingOptions, dealer: ConversationDealer) -> Limits:
     )
 
 
-def _warm_up_and_decay(limits: Limits, warmup_share: float) -> Callable[[int], float]:
-    """Share of the learning rate at a step: up over the warm-up, then down to 0 at the last epoch's end."""
+def _share_of_rate(limits: Limits, options: TrainingOptions) -> Callable[[int], float]:
+    """Share of the learning rate at a step: up over the warm-up, then as it is, or down to 0 at the end."""
     steps = limits.steps_per_epoch * limits.most_epochs
-    warm_up_steps = max(1, round(steps * warmup_share))
+    warm_up_steps = max(1, round(steps * options.warmup_share))
 
-    def share(step: int) -> float:
+    def constant(step: int) -> float:
+        return min((step + 1) / warm_up_steps, 1.0)
+
+    def linear(step: int) -> float:
         left = (steps - step) / max(1, steps - warm_up_steps)
-        return float(min((step + 1) / warm_up_steps, left, 1.0))
+        return min(constant(step), left)
 
-    return share
+    return linear if options.schedule == "linear" else constant
 
 
 def _seed_of(seed: int, name: str, epoch: int) -> int:

@@ -22,7 +22,7 @@ from summer.model.assembly import build_teacher
 from summer.model.distillation import SmoothedTruthLoss
 from summer.model.fusion import START_OF_PHI, TeacherGuidedAttention
 from summer.model.routing import START_OF_TEMPERATURE, SparseDynamicMixture
-from summer.options import Objective, TrainingOptions
+from summer.options import Objective, Schedule, TrainingOptions
 from summer.training.history import STEPS_BETWEEN_LOOKS, Course, EpochRecord, LossBook, TrainingError, Watch
 from summer.training.models import STUDENT, TEACHER
 from summer.training.prediction import SplitOutlook
@@ -210,14 +210,20 @@ def test_training_ends_with_the_last_epoch_where_scores_keep_rising(
 
 
 @pytest.mark.parametrize(
-    ("warmup_share", "shares"),
+    ("schedule", "warmup_share", "shares"),
     [
-        (0.4, [1 / 4, 2 / 4, 3 / 4, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
-        (0.0, [1, 1, 8 / 9, 7 / 9, 6 / 9, 5 / 9, 4 / 9, 3 / 9, 2 / 9, 1 / 9]),
+        ("linear", 0.4, [1 / 4, 2 / 4, 3 / 4, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]),
+        ("linear", 0.0, [1, 1, 8 / 9, 7 / 9, 6 / 9, 5 / 9, 4 / 9, 3 / 9, 2 / 9, 1 / 9]),
+        ("constant", 0.4, [1 / 4, 2 / 4, 3 / 4, 1, 1, 1, 1, 1, 1, 1]),
+        ("constant", 0.0, [1] * 10),
     ],
 )
-def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_the_end(
-    warmup_share: float, shares: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_the_end_or_stays(
+    schedule: Schedule,
+    warmup_share: float,
+    shares: list[float],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rates: list[float] = []
     step = torch.optim.Adam.step
@@ -229,7 +235,12 @@ def test_the_learning_rate_rises_over_the_warm_up_and_falls_to_the_end(
     monkeypatch.setattr(torch.optim.Adam, "step", spy)
     material = made_material()
     options = replace(
-        TRAINING, learning_rate=1e-3, warmup_share=warmup_share, most_epochs=5, patience_epochs=5
+        TRAINING,
+        learning_rate=1e-3,
+        warmup_share=warmup_share,
+        schedule=schedule,
+        most_epochs=5,
+        patience_epochs=5,
     )
     trained(new_stage(material), material, tmp_path, options=options)  # 6 dialogues, 3 a batch: 2 steps
     assert rates == pytest.approx([1e-3 * share for share in shares])
