@@ -15,14 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from summer.conversations.batches import ConversationBatch
+from summer.conversations.heads import LinearLayer
 from summer.corpus import Modality
 from summer.options import TrainingOptions
+
+Fit = Literal["majority", "regression", "head"]  # how a linear layer is found: summer.training.fitting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,15 @@ class Classifier(Protocol):
         ...
 
 
+@runtime_checkable
+class LinearClassifier(Protocol):
+    """A model that is one linear layer, and is found instead of trained."""
+
+    def take(self, layer: LinearLayer) -> None:
+        """Become this layer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelKind:
     """How a model is made.
@@ -130,6 +142,8 @@ class ModelKind:
         reads: modalities that the model takes where the corpus has them.
         training: how it is trained where the recipe does not say.
         needs: name of the model that must be trained before, or None.
+        fitted: the model is one linear layer, is found this way, and takes no step; its module also meets
+            `LinearClassifier`.
     """
 
     options: type[Any]
@@ -137,3 +151,4 @@ class ModelKind:
     reads: Callable[[Any], tuple[Modality, ...]]
     training: TrainingOptions
     needs: str | None = None
+    fitted: Fit | None = None

@@ -6,9 +6,12 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import mlp
+from summer.baselines import linear, mlp
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
+    "majority": linear.MAJORITY,
+    "regression": linear.REGRESSION,
+    "encoder-head": linear.ENCODER_HEAD,
     "mlp": mlp.KIND,
 }

@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from torch import nn
 
-from summer.classifier import CorpusShape
+from summer.classifier import LinearClassifier
 from summer.conversations.batches import ConversationDealer
-from summer.conversations.heads import LinearLayer
 from summer.conversations.speakers import SpeakerIdentities
 from summer.corpus import Modality, Split, Utterance
 from summer.durable import write_aside
@@ -40,11 +40,12 @@ from summer.training.checkpoints import (
     load_checkpoint,
     save_model,
 )
+from summer.training.fitting import class_weights_of, fitted_layer, layer_to_begin_at, look_once
 from summer.training.history import Course, TrainingError, Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
 from summer.training.prediction import SplitOutlook, look_at
 from summer.training.preparation import Material, shape_of
-from summer.training.stages import Stage, weights_of_classes
+from summer.training.stages import Stage
 from summer.training.trainer import train
 
 SCORED_SPLITS = (Split.DEV, Split.TEST)
@@ -262,20 +263,7 @@ def _trained(
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
         model = build_part(part, None if needed is None else needed.model)
-        if any(starts_of(model)):
-            begin_at(model, _linear_layer(material, part.shape, own.training, place))
-        truth_loss = SmoothedTruthLoss(
-            epsilon=own.epsilon, class_weights=_class_weights(material, own.training)
-        )
-        course = train(
-            Stage(name, model, truth_loss),
-            material.dealer,
-            options=own.training,
-            seed=place.seed,
-            accelerator=place.accelerator(),
-            folder=place.folder / f"{name}-progress",
-            watch=place.watch,
-        )
+        course = _learn(model, part, material, own, place)
     trained = TrainedModel(
         model=model.eval().requires_grad_(False),
         parts=(*(() if needed is None else needed.parts), part),
@@ -287,26 +275,25 @@ def _trained(
     return _finished(trained.with_own_scales(), place, course)
 
 
-def _linear_layer(
-    material: Material, shape: CorpusShape, options: TrainingOptions, place: Workplace
-) -> LinearLayer:
-    """What a model begins at; several processes fit it once."""
-    head, class_weights = material.head_for(shape.feature_dims), _class_weights(material, options)
-    if head is not None:
-        return head.weighted(class_weights)
-    from summer.training.regression import fit_regression  # imports scikit-learn: only where one is fitted
-
-    depends_on = (shape.linear_reads, options.select_on, options.class_weights)
-    if depends_on not in material.fitted:
-        material.fitted[depends_on] = processes_of(place.accelerator()).by_main(
-            lambda: fit_regression(
-                material.conversations,
-                shape.linear_reads,
-                chosen_on=options.select_on,
-                class_weights=class_weights,
-            )
-        )
-    return material.fitted[depends_on]
+def _learn(model: nn.Module, part: Part, material: Material, own: ModelSettings, place: Workplace) -> Course:
+    """Leave a new model as it is to be kept: fitted at once, or trained to its best epoch."""
+    weights, options = class_weights_of(material, own.training), own.training
+    stage = Stage(part.name, model, SmoothedTruthLoss(epsilon=own.epsilon, class_weights=weights))
+    accelerator, fit = place.accelerator(), kind_of(part.name).fitted
+    if fit is not None:
+        cast(LinearClassifier, model).take(fitted_layer(fit, material, part.shape, options, accelerator))
+        return look_once(stage, material, options, accelerator=accelerator, watch=place.watch)
+    if any(starts_of(model)):
+        begin_at(model, layer_to_begin_at(material, part.shape, options, accelerator))
+    return train(
+        stage,
+        material.dealer,
+        options=options,
+        seed=place.seed,
+        accelerator=accelerator,
+        folder=place.folder / f"{part.name}-progress",
+        watch=place.watch,
+    )
 
 
 def present_modalities(name: str, options: Any, material: Material) -> tuple[Modality, ...]:
@@ -341,11 +328,6 @@ def _keep(trained: TrainedModel, folder: Path, course: Course) -> None:
 
 def _forget_progress(path: Path) -> None:
     shutil.rmtree(path.with_name(f"{path.stem}-progress"), ignore_errors=True)
-
-
-def _class_weights(material: Material, options: TrainingOptions) -> torch.Tensor | None:
-    classes = len(material.conversations.labels)
-    return weights_of_classes(material.training_truths, classes=classes, weighting=options.class_weights)
 
 
 def _origin(

@@ -20,7 +20,6 @@ import math
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -31,12 +30,11 @@ from summer.conversations.dialogues import DialogueRows
 from summer.corpus import UNKNOWN_LABEL, Split
 from summer.model.start import starts_of
 from summer.options import TrainingOptions
-from summer.processes import Processes, alike, processes_of
+from summer.processes import Processes, processes_of
 from summer.sharing import shared_batch
-from summer.training.history import Course, EpochRecord, LossBook, Stopped, TrainingError, Watch
-from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
+from summer.training.choosing import EpochJudge
+from summer.training.history import Course, LossBook, Stopped, Watch
 from summer.training.optimizer import adam_of
-from summer.training.prediction import look_at
 from summer.training.progress import load_best, load_progress, save_progress
 from summer.training.stages import Stage, trainable_parameters
 
@@ -71,24 +69,10 @@ def train(
     wrapped, optimizer = accelerator.prepare(stage, adam)
     accelerator.register_for_checkpointing(schedule)
     course = load_progress(accelerator, folder, stage)
-    with alike():
-        chosen_by = _batches_to_choose_by(dealer, options)
-    look = partial(_look, stage, dealer, chosen_by, accelerator)
+    judge = EpochJudge(stage, dealer, options=options, accelerator=accelerator)
 
     def end_epoch(epoch: int, means: Mapping[str, float]) -> None:
-        seen = processes.by_main(look)
-        with alike():
-            _check_is_finite(seen, stage.name, epoch)
-        record = EpochRecord(
-            epoch=epoch,
-            losses=means,
-            learning_rate=float(schedule.get_last_lr()[0]),
-            selected_on=options.select_on.value,
-            loss=seen.loss,
-            w_f1=seen.w_f1,
-            drawn=seen.drawn,
-            inside=seen.inside,
-        )
+        record = judge.record(epoch, means, learning_rate=float(schedule.get_last_lr()[0]))
         is_best = course.offer(record)
         save_progress(accelerator, folder, stage, course, is_best=is_best)
         watch.on_epoch(stage.name, record)
@@ -138,17 +122,6 @@ def _weighing(
 
 def _labelled(dialogues: Sequence[DialogueRows]) -> int:
     return sum(u.is_labelled for located in dialogues for u in located.dialogue.utterances)
-
-
-def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) -> list[list[DialogueRows]]:
-    split = options.select_on
-    batches = dealer.deal(split, size=options.batch_dialogues, generator=None)
-    if not any(u.is_labelled for batch in batches for located in batch for u in located.dialogue.utterances):
-        other = "choose on dev"
-        if split is Split.DEV:
-            other = "give the corpus a dev split, or take --select-on test, which inflates the score"
-        raise TrainingError(f"{split} is to choose the epoch and has no utterance with a truth; {other}")
-    return batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,38 +186,3 @@ def _without_weight(batch: ConversationBatch) -> ConversationBatch:
         usable={m: torch.zeros_like(usable) for m, usable in batch.usable.items()},
         labels=torch.full_like(batch.labels, UNKNOWN_LABEL),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
-    """What the main process sees after an epoch; fields are those of `EpochRecord`."""
-
-    loss: float
-    w_f1: float
-    drawn: Mapping[str, Mapping[str, float]]
-    inside: Inside
-
-
-def _look(
-    stage: Stage,
-    dealer: ConversationDealer,
-    chosen_by: Sequence[list[DialogueRows]],
-    accelerator: Accelerator,
-) -> _Seen:
-    """Look at the split that chooses the epoch, and inside the model."""
-    outlook = look_at(stage, dealer, chosen_by, device=accelerator.device, autocast=accelerator.autocast)
-    probe = dealer.of_split(Split.TRAIN)[:PROBE_DIALOGUES]
-    inside = look_inside(stage, dealer.batch(probe).to(accelerator.device))
-    score = outlook.weighted_f1
-    return _Seen(
-        loss=outlook.loss, w_f1=math.nan if score is None else score, drawn=outlook.drawn, inside=inside
-    )
-
-
-def _check_is_finite(seen: _Seen, stage: str, epoch: int) -> None:
-    if not (math.isfinite(seen.w_f1) and math.isfinite(seen.loss)):
-        raise TrainingError(
-            f"{stage}, epoch {epoch}: after it the loss on the split that chooses the epoch is "
-            f"{seen.loss}; the learning rate is likely too high: lower it "
-            f"(-o {stage}.learning_rate=...)"
-        )

@@ -471,7 +471,7 @@ def test_a_corpus_without_test_or_dev(absent: Split, recipe: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--model", "mpl"], "there is no model 'mpl', did you mean 'mlp'?; there is teacher, student, mlp"),
+        (["--model", "mpl"], "there is no model 'mpl', did you mean 'mlp'?; there is teacher, student, "),
         (["--model", "mpl", "--select-on", "test"], "there is no model 'mpl', did you mean 'mlp'"),
         (["--model", "mlp", "--stage", "teacher"], "--stage teacher and --model say what is trained in two"),
         (["--model", "mlp", "--select-on", "train"], "select_on is train; the epoch is chosen on dev"),

@@ -19,10 +19,11 @@ from summer.model.fusion import TeacherGuidedAttention
 from summer.model.guided import GuidedStudent
 from summer.options import Agreement, ModelOptions
 from summer.training.learning import look_inside
-from summer.training.models import STUDENT, TEACHER, known_models
+from summer.training.models import STUDENT, SUMMER, TEACHER
 from summer.training.preparation import prepare, shape_of
 from summer.training.stages import Stage, trainable_parameters
 from tests.summer import battery
+from tests.summer.battery import TRAINED_RIVALS
 from tests.summer.made_up_training import LENGTHS, are_equal, made_learnable, weights_of
 
 TEXT, AUDIO, VIDEO = Modality
@@ -185,7 +186,7 @@ def test_phi_and_tau_are_those_of_the_student_and_means_over_its_levels() -> Non
     assert inside["tau"] == pytest.approx(taus)
 
 
-@pytest.mark.parametrize("name", known_models())
+@pytest.mark.parametrize("name", [*SUMMER, *TRAINED_RIVALS])
 def test_gradients_are_those_of_each_term_alone_and_nothing_is_left_behind(name: str) -> None:
     stage, batch = made_stage(name)
     before, hooks = weights_of(stage), hooks_of(stage)

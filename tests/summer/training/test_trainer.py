@@ -179,7 +179,7 @@ def test_early_stopping_keeps_the_first_of_the_best_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hits = iter([3, 7, 7, 5, 6, 9, 9])
-    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_, **__: scripted_outlook(next(hits)))
+    monkeypatch.setattr("summer.training.choosing.look_at", lambda *_, **__: scripted_outlook(next(hits)))
     material = made_material()
     stage = new_stage(material)
     snapshots: list[dict[str, torch.Tensor]] = []
@@ -202,7 +202,7 @@ def test_training_ends_with_the_last_epoch_where_scores_keep_rising(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hits = iter(range(1, 9))
-    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_, **__: scripted_outlook(next(hits)))
+    monkeypatch.setattr("summer.training.choosing.look_at", lambda *_, **__: scripted_outlook(next(hits)))
     material = made_material()
     options = replace(TRAINING, most_epochs=3, patience_epochs=1)
     course = trained(new_stage(material), material, tmp_path, options=options)
@@ -298,7 +298,7 @@ def test_every_utterance_pulls_the_same_whatever_batch_it_stands_in(
     """Closed form: x times batches over utterances; where every batch counts the same, x over its batch's."""
     gradients: list[float] = []
     monkeypatch.setattr(torch.optim.Adam, "step", lambda self, *_, **__: gradients.append(gradient_of(self)))
-    monkeypatch.setattr("summer.training.trainer.look_at", lambda *_, **__: scripted_outlook(3))
+    monkeypatch.setattr("summer.training.choosing.look_at", lambda *_, **__: scripted_outlook(3))
     settings = with_model(SETTINGS, longest_dialogue=12)
     material = made_material(settings, lengths={**LENGTHS, Split.TRAIN: (1, 12, 1, 9, 2, 7, 1)})
     model = OneNumber()

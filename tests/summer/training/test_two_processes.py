@@ -12,7 +12,6 @@ import pytest
 import torch
 from torch import nn
 
-from summer.baselines import BASELINES
 from summer.classifier import Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import UNKNOWN_LABEL, Modality, Split
@@ -29,7 +28,7 @@ from summer.training.progress import BEST
 from summer.training.seed import ModelSettings, Settings, Workplace
 from summer.training.stages import Stage
 from summer.training.trainer import train
-from tests.summer.battery import EVERY_MODALITY, TINY, settings_for, trained
+from tests.summer.battery import EVERY_MODALITY, TINY, TRAINED_RIVALS, settings_for, trained
 from tests.summer.made_up import Lengths
 from tests.summer.made_up_training import Log, made_learnable, made_place, weights_of
 from tests.summer.two_processes import COUNT, Raised, in_two_processes
@@ -41,6 +40,7 @@ ONE_TURN: Lengths = {Split.TRAIN: (1,) * 9, Split.DEV: (1,) * 4, Split.TEST: (1,
 QUICK = TrainingOptions(
     learning_rate=1e-2, batch_dialogues=3, most_epochs=2, patience_epochs=2, warmup_share=0.1
 )
+TRAINED = ["student", *TRAINED_RIVALS]
 
 
 def material_of(lengths: Lengths = LENGTHS, *, unknown: int = 0) -> Material:
@@ -92,7 +92,7 @@ def gradients_of(index: int, *, name: str, folder: Path, settings: Settings) -> 
 
 
 @pytest.mark.parametrize("objective", ["utterances", "batches"])
-@pytest.mark.parametrize("name", ["student", *BASELINES])
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_gradient_of_two_processes_is_that_of_one_with_the_whole_batch(
     name: str, objective: Objective, tmp_path: Path
 ) -> None:
@@ -135,11 +135,8 @@ def unguided(settings: Settings) -> Settings:
 
 
 CASES: Mapping[str, tuple[str, Settings, Lengths]] = {
-    **{name: (name, settings_for(name, most_epochs=2), LENGTHS) for name in ("student", *BASELINES)},
-    **{
-        f"{name}, one turn": (name, settings_for(name, most_epochs=2), ONE_TURN)
-        for name in ("student", *BASELINES)
-    },
+    **{name: (name, settings_for(name, most_epochs=2), LENGTHS) for name in TRAINED},
+    **{f"{name}, one turn": (name, settings_for(name, most_epochs=2), ONE_TURN) for name in TRAINED},
     "student, never guided": ("student", unguided(settings_for("student", most_epochs=2)), LENGTHS),
 }
 
@@ -301,7 +298,7 @@ def unlike_scores(index: int, *, folder: Path) -> Any:
     """The second process would see scores that fall where the first sees them rise."""
     with pytest.MonkeyPatch.context() as patch:
         if index == 1:
-            patch.setattr("summer.training.trainer.look_at", None)  # it is not even asked
+            patch.setattr("summer.training.choosing.look_at", None)  # it is not even asked
         return history_of(index, folder=folder)
 
 
