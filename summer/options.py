@@ -40,6 +40,7 @@ class ModelOptions:
         embedding_norm: whether U_e is normalised, as BERT's embeddings are.
         agreement, threshold: how equation 7 compares teacher and student, and its gradient.
         routing, fusion, mixture: the parts that ablations exchange.
+        fusion_residual: whether a branch is added to what it attends to in others (figure 5).
         start: the linear layer that a model begins at: `head`, the one that the text store has of its
             encoder, and none where it has none; `linear`, that one, and where it has none a logistic
             regression on what the model reads; `regression`, the latter in any case; `drawn` begins without.
@@ -60,6 +61,7 @@ class ModelOptions:
     speaker_fewest_utterances: int = 10
     routing: Rule = "sparse"
     fusion: FusionKind = "guided"
+    fusion_residual: bool = True
     mixture: Form = "branches"
     emotion_attention: EmotionAttention = "added"
     embedding_norm: bool = True

@@ -241,6 +241,7 @@ def _build_fusion(
                 dropout=dropout,
                 agreement=options.agreement,
                 threshold=options.threshold,
+                residual=options.fusion_residual,
             )
             for _ in range(options.layers)
         ]

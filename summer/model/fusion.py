@@ -15,7 +15,8 @@ One level of all branches, `layers` of them stacked:
     H_m    = LayerNorm(H_m + Dyn(H_m, H_n, H_n))   for each other n     (9), (10)
     H_m    = LayerNorm(H_m + W_2 GELU(W_1 H_m))
 
-where H_n are the other branches after their own attention of the same level. The scores of the teacher's
+where H_n are the other branches after their own attention of the same level. Figure 5 compares this with a
+fusion without the residual of (9) and (10), H_m = LayerNorm(Dyn(H_m, H_n, H_n)). The scores of the teacher's
 layer l guide level l.
 
 Dimensions: batch dialogues, seq utterances, head heads, width of the model.
@@ -90,15 +91,27 @@ def disagreement(
 
 
 class TeacherGuidedAttention(nn.Module):
-    """LayerNorm(H + Dyn(H, other, other)): one step of the fusion, from one modality to another."""
+    """LayerNorm(H + Dyn(H, other, other)): one step of the fusion, from one modality to another.
+
+    Args:
+        residual: whether H is added; figure 5 asks what becomes of the losses where it is not.
+    """
 
     def __init__(
-        self, *, width: int, heads: int, dropout: float, agreement: Agreement, threshold: Threshold
+        self,
+        *,
+        width: int,
+        heads: int,
+        dropout: float,
+        agreement: Agreement,
+        threshold: Threshold,
+        residual: bool = True,
     ) -> None:
         super().__init__()
         self.attention = MultiHeadAttention(width=width, heads=heads)
         self.agreement: Agreement = agreement
         self.threshold: Threshold = threshold
+        self.residual = residual
         self.phi_logit = nn.Parameter(torch.tensor(START_OF_PHI).logit())
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
@@ -126,9 +139,11 @@ class TeacherGuidedAttention(nn.Module):
             )
             weights = (1 - self.phi * masked) * weights  # (8)
         attended = self.attention.attend(self.dropout(weights), other)
-        # A row whose weights are all zero has nothing to add, not even the projection's bias.
-        attended = attended.masked_fill(~usable.any(dim=1)[:, None, None], 0.0)
-        fused: Tensor = self.norm(hidden + self.dropout(attended))
+        # A dialogue without the other modality has nothing to add, not even the projection's bias.
+        nothing = ~usable.any(dim=1)[:, None, None]
+        attended = attended.masked_fill(nothing, 0.0)
+        kept = hidden if self.residual else hidden * nothing
+        fused: Tensor = self.norm(kept + self.dropout(attended))
         return fused
 
 
@@ -144,6 +159,7 @@ class FusionLevel(nn.Module):
         dropout: float,
         agreement: Agreement,
         threshold: Threshold,
+        residual: bool = True,
     ) -> None:
         super().__init__()
         self.modalities = tuple(modalities)
@@ -152,7 +168,7 @@ class FusionLevel(nn.Module):
         self.across = nn.ModuleDict(
             {
                 f"{m}_from_{n}": TeacherGuidedAttention(
-                    **sizes, dropout=dropout, agreement=agreement, threshold=threshold
+                    **sizes, dropout=dropout, agreement=agreement, threshold=threshold, residual=residual
                 )
                 for m, n in permutations(self.modalities, 2)
             }

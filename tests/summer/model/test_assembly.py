@@ -115,7 +115,7 @@ def make_attention_disagree(student: Student) -> None:
 
 
 @pytest.mark.parametrize("holes", [{}, HOLES])
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*VARIANTS, {"fusion_residual": False}])
 def test_a_padded_dialogue_is_classified_like_the_same_dialogue_alone(
     variant: dict[str, Any], holes: dict[Modality, tuple[int, ...]]
 ) -> None:
@@ -202,6 +202,14 @@ def test_without_guidance_only_phi_is_not_trained() -> None:
     batch = batch_with({})
     smooth_loss(student(batch, None).logits, batch.labels, batch.rows != NO_ROW, epsilon=0.9).backward()
     assert {name.rpartition(".")[2] for name in without_gradient(student)} == {"phi_logit"}
+
+
+def test_the_residual_of_the_fusion_is_what_the_options_say() -> None:
+    for residual in (True, False):
+        _, student = pair(fusion_residual=residual)
+        guided = [part for part in student.modules() if isinstance(part, TeacherGuidedAttention)]
+        assert guided
+        assert {part.residual for part in guided} == {residual}
 
 
 @pytest.mark.parametrize("modalities", [(AUDIO,), (VIDEO,), (TEXT, VIDEO), (AUDIO, VIDEO)])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from summer.corpus import Modality
+from summer.layers.attention import weights_of_usable
 from summer.model.fusion import (
     DISAGREEMENT_LIMIT,
     SOFTNESS,
@@ -56,9 +57,15 @@ def step(
     phi_logit: float = 0.0,
     agreement: Agreement = "mean-of-heads",
     threshold: Threshold = "straight-through",
+    residual: bool = True,
 ) -> TeacherGuidedAttention:
     part = TeacherGuidedAttention(
-        width=WIDTH, heads=HEADS, dropout=0.0, agreement=agreement, threshold=threshold
+        width=WIDTH,
+        heads=HEADS,
+        dropout=0.0,
+        agreement=agreement,
+        threshold=threshold,
+        residual=residual,
     ).double()
     with torch.no_grad():
         part.phi_logit.fill_(phi_logit)
@@ -263,6 +270,18 @@ def test_a_dialogue_without_the_other_modality_keeps_its_own() -> None:
     part, hidden = step(), double(2, LENGTH, WIDTH)
     fused = part(hidden, other=double(2, LENGTH, WIDTH), usable=USABLE[VIDEO], **taught(None))
     torch.testing.assert_close(fused[1], part.norm(hidden[1]))
+
+
+def test_without_the_residual_a_branch_is_what_it_attends_to_and_where_there_is_nothing_itself() -> None:
+    whole, part = step(), step(residual=False)
+    part.load_state_dict(whole.state_dict())
+    hidden, other = double(2, LENGTH, WIDTH), double(2, LENGTH, WIDTH)
+    weights = weights_of_usable(part.attention.scores(hidden, other), USABLE[VIDEO])
+    attended = part.attention.attend(weights, other)
+    fused = part(hidden, other=other, usable=USABLE[VIDEO], **taught(None))
+    torch.testing.assert_close(fused[0], part.norm(attended[0]))
+    torch.testing.assert_close(fused[1], part.norm(hidden[1]))
+    assert not torch.allclose(fused[0], whole(hidden, other=other, usable=USABLE[VIDEO], **taught(None))[0])
 
 
 def levels(count: int) -> HierarchicalFusion:
