@@ -27,6 +27,7 @@ SELECT = (
 )
 TEACHER = "take the teachers of another run, which needs the same seeds, instead of training some"
 OVERRIDE = "change one key of the recipe, such as student.learning_rate=1e-4; may be repeated"
+DISTRIBUTIONS = "draw the student's features beside the teacher's while it learns (the paper's figure 7)"
 PROJECTION = "draw features before and after by t-SNE (the paper's figure 6)"
 
 
@@ -55,6 +56,7 @@ class TrainingOrder:
     )
     overwrite: Annotated[bool, typer.Option("--overwrite", help="start the run anew")] = False
     projection: Annotated[bool, typer.Option("--projection", help=PROJECTION)] = False
+    distributions: Annotated[bool, typer.Option("--distributions", help=DISTRIBUTIONS)] = False
 
     def __post_init__(self) -> None:
         if self.out == RUN_OF_RECIPE:

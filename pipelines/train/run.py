@@ -87,6 +87,7 @@ def experiment_of(order: TrainingOrder) -> Experiment:
         resume=order.resume,
         overwrite=order.overwrite,
         projection=order.projection,
+        distributions=order.distributions,
         notes={"recipe": order.recipe, "overrides": list(order.overrides)},
     )
 

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, PartialState
@@ -22,26 +21,21 @@ from accelerate.utils import DistributedDataParallelKwargs
 
 from summer.conversations.reading import read_conversations
 from summer.corpus import Split
-from summer.evaluation.predictions import Predictions, read_predictions, write_predictions
 from summer.processes import Processes, processes_of
-from summer.report.figures import draw_projection
 from summer.runs.beginning import on_trial, put_aside
 from summer.runs.features import keep_features
 from summer.runs.folder import RunError, begin_run, origin_of_program, read_record, seed_folder
+from summer.runs.one_seed import run_seed
 from summer.runs.reading import Run, read_run
 from summer.runs.results import write_results
-from summer.training.checkpoints import CheckpointError, TrainedModel
+from summer.runs.timing import timed
+from summer.training.checkpoints import CheckpointError
 from summer.training.history import EpochRecord, Watch
 from summer.training.models import STUDENT, TEACHER, kind_of
-from summer.training.prediction import SplitOutlook
 from summer.training.preparation import Material, prepare
 from summer.training.seed import (
-    SCORED_SPLITS,
     Settings,
     Workplace,
-    look_at_split,
-    obtain_model,
-    predictions_of,
     present_modalities,
 )
 
@@ -64,6 +58,7 @@ class Experiment:
         resume: continue a stopped run, or add seeds or models to it.
         overwrite: start the run anew.
         projection: draw features before and after by t-SNE (figure 6).
+        distributions: draw the student's features beside the teacher's while it learns (figure 7).
         notes: what else run.json shall say, such as the recipe's name.
     """
 
@@ -79,6 +74,7 @@ class Experiment:
     resume: bool = False
     overwrite: bool = False
     projection: bool = False
+    distributions: bool = False
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -122,9 +118,15 @@ def run_experiment(experiment: Experiment, audience: Audience | None = None) -> 
         for seed in experiment.seeds:
             with heard.of_seed(seed) as watch:
                 folder = seed_folder(experiment.out, seed)
-                heeded = _telling_of_steps(watch, passed)
-                place = Workplace(seed=seed, accelerator=accelerator, folder=folder, watch=heeded)
-                _one_seed(experiment, material, place)
+                heeded = _telling_of_steps(timed(watch, folder) if processes.is_main else watch, passed)
+                place = Workplace(
+                    seed=seed,
+                    accelerator=accelerator,
+                    folder=folder,
+                    watch=heeded,
+                    portraits=experiment.distributions,
+                )
+                run_seed(experiment, material, place)
     processes.by_main(lambda: write_results(experiment.out, record, material.conversations.labels))
     return processes.together(lambda: read_run(experiment.out))
 
@@ -256,80 +258,6 @@ def _with_earlier(experiment: Experiment) -> Experiment:
         experiment,
         models=tuple(dict.fromkeys([*earlier.get("models", ()), *needed])),
         seeds=tuple(sorted({*experiment.seeds, *earlier.get("seeds", ())})),
-    )
-
-
-def _one_seed(experiment: Experiment, material: Material, place: Workplace) -> None:
-    """Train what is not finished; look at dev and, once, at test. What is predicted already, stays."""
-    processes = processes_of(place.accelerator())
-    path = place.folder / "predictions.csv"
-    if processes.by_main(lambda: _predictions_so_far(path).keys() >= set(experiment.models)):
-        return
-    trained: dict[str, TrainedModel] = {}
-    for name in experiment.models:
-        needed = kind_of(name).needs
-        trained[name] = obtain_model(
-            name,
-            material,
-            experiment.settings,
-            _place_of(experiment, name, place),
-            needed=None if needed is None else trained[needed],
-        )
-    processes.by_main(lambda: _predict(experiment, material, place, trained))
-
-
-def _predictions_so_far(path: Path) -> dict[str, list[Predictions]]:
-    """Those of a seed by model; {} where there are none."""
-    found: dict[str, list[Predictions]] = {}
-    for one in read_predictions(path)[0] if path.is_file() else ():
-        found.setdefault(one.model, []).append(one)
-    return found
-
-
-def _predict(
-    experiment: Experiment, material: Material, place: Workplace, trained: Mapping[str, TrainedModel]
-) -> None:
-    path = place.folder / "predictions.csv"
-    predicted = _predictions_so_far(path)
-    predictions = [
-        one
-        for name, model in trained.items()
-        for one in predicted.get(name) or _predicted(experiment, material, place, model)
-    ]
-    write_predictions(path, predictions, material.conversations.labels)
-
-
-def _place_of(experiment: Experiment, name: str, place: Workplace) -> Workplace:
-    if name == TEACHER and experiment.teacher_run is not None:
-        return replace(place, folder=seed_folder(experiment.teacher_run, place.seed))
-    return place
-
-
-def _predicted(
-    experiment: Experiment, material: Material, place: Workplace, model: TrainedModel
-) -> list[Predictions]:
-    accelerator, found = place.accelerator(), []
-    for split in SCORED_SPLITS:
-        outlook = look_at_split(
-            model, material.dealer, split, device=accelerator.device, autocast=accelerator.autocast
-        )
-        if outlook is None:
-            continue
-        found.append(predictions_of(material.conversations.utterances, outlook, model.name, seed=place.seed))
-        if experiment.projection and split is Split.TEST:
-            _draw_projection(place.folder / f"projection-{model.name}.png", material, outlook)
-    return found
-
-
-def _draw_projection(path: Path, material: Material, outlook: SplitOutlook) -> None:
-    """A split's features as they came, and as the model sees them."""
-    conversations = material.conversations
-    before = np.concatenate([one.vectors[outlook.rows] for one in conversations.features.values()], axis=1)
-    draw_projection(
-        path,
-        {"features": before, "hidden states": outlook.features},
-        truths=outlook.truths,
-        labels=conversations.labels,
     )
 
 

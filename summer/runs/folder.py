@@ -2,7 +2,8 @@
 
 RUN/run.json            models, settings, seeds, corpus, stores' fingerprints, commit, versions
 RUN/features/           how the features were made: settings of every store, reducers, small encoders
-RUN/seed<N>/            <model>.safetensors, <model>-history.json, and, once it is finished, predictions.csv
+RUN/seed<N>/            <model>.safetensors, <model>-history.json, <model>-seconds.json, and, once it is
+                        finished, predictions.csv
 RUN/predictions.csv     all seeds    RUN/results.json    RUN/learning.json    RUN/table.md    RUN/*.png
 RUN/tensorboard/        losses and scores by epoch
 """

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from accelerate import Accelerator
 
@@ -18,6 +20,7 @@ from summer.options import TrainingOptions
 from summer.processes import alike, processes_of
 from summer.training.history import EpochRecord, TrainingError
 from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
+from summer.training.portraits import is_portrayed, keep_portrait
 from summer.training.prediction import look_at
 from summer.training.stages import Stage
 
@@ -35,15 +38,24 @@ class _Seen:
 class EpochJudge:
     """Looks at a stage after each of its epochs.
 
+    Args:
+        portraits: folder in which features of some epochs are kept; None: nowhere.
+
     Raises:
         TrainingError: no utterance with a truth to choose the epoch by.
     """
 
     def __init__(
-        self, stage: Stage, dealer: ConversationDealer, *, options: TrainingOptions, accelerator: Accelerator
+        self,
+        stage: Stage,
+        dealer: ConversationDealer,
+        *,
+        options: TrainingOptions,
+        accelerator: Accelerator,
+        portraits: Path | None = None,
     ) -> None:
         self.stage, self.dealer, self.accelerator = stage, dealer, accelerator
-        self.selected_on = options.select_on
+        self.selected_on, self.portraits = options.select_on, portraits
         with alike():
             self.chosen_by = _batches_to_choose_by(dealer, options)
 
@@ -56,7 +68,7 @@ class EpochJudge:
         Raises:
             TrainingError: score or loss is not finite.
         """
-        seen = processes_of(self.accelerator).by_main(self._look)
+        seen = processes_of(self.accelerator).by_main(partial(self._look, epoch))
         with alike():
             _check_is_finite(seen, self.stage.name, epoch)
         return EpochRecord(
@@ -70,11 +82,13 @@ class EpochJudge:
             inside=seen.inside,
         )
 
-    def _look(self) -> _Seen:
+    def _look(self, epoch: int) -> _Seen:
         device = self.accelerator.device
         outlook = look_at(
             self.stage, self.dealer, self.chosen_by, device=device, autocast=self.accelerator.autocast
         )
+        if self.portraits is not None and is_portrayed(epoch):
+            keep_portrait(self.portraits, epoch, outlook)
         probe = self.dealer.of_split(Split.TRAIN)[:PROBE_DIALOGUES]
         inside = look_inside(self.stage, self.dealer.batch(probe).to(device))
         score = outlook.weighted_f1

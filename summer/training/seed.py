@@ -111,12 +111,14 @@ class Workplace:
     Args:
         accelerator: makes one for a model's training.
         folder: of the seed.
+        portraits: keep features of some epochs, in `<model>-portraits`.
     """
 
     seed: int
     accelerator: Callable[[], Accelerator]
     folder: Path
     watch: Watch
+    portraits: bool = False
 
 
 def obtain_model(
@@ -150,6 +152,11 @@ def _read_finished(path: Path, material: Material, settings: Settings) -> Traine
     check_settings(trained, path, settings, material.identities)
     _check_scales(trained, path, material)
     return trained
+
+
+def portraits_folder(seed: Path, name: str) -> Path:
+    """Where features of some epochs of a model of a seed are kept."""
+    return seed / f"{name}-portraits"
 
 
 def stage_of(trained: TrainedModel) -> Stage:
@@ -293,6 +300,7 @@ def _learn(model: nn.Module, part: Part, material: Material, own: ModelSettings,
         accelerator=accelerator,
         folder=place.folder / f"{part.name}-progress",
         watch=place.watch,
+        portraits=portraits_folder(place.folder, part.name) if place.portraits else None,
     )
 
 

@@ -48,6 +48,7 @@ def train(
     accelerator: Accelerator,
     folder: Path,
     watch: Watch,
+    portraits: Path | None = None,
 ) -> Course:
     """Train a stage, from where `folder` says it stands, and leave it with the weights of its best epoch.
 
@@ -55,6 +56,7 @@ def train(
         accelerator: made for this stage alone; where several processes train it, one that looks for
             parameters without a gradient, as `summer.runs.experiment.accelerators` makes them.
         watch: of several processes each has one; any of them may stop all.
+        portraits: folder in which features of some epochs are kept (`summer.training.portraits`).
 
     Raises:
         TrainingError: no utterance with a truth to choose the epoch by, or a loss that is not finite.
@@ -69,7 +71,7 @@ def train(
     wrapped, optimizer = accelerator.prepare(stage, adam)
     accelerator.register_for_checkpointing(schedule)
     course = load_progress(accelerator, folder, stage)
-    judge = EpochJudge(stage, dealer, options=options, accelerator=accelerator)
+    judge = EpochJudge(stage, dealer, options=options, accelerator=accelerator, portraits=portraits)
 
     def end_epoch(epoch: int, means: Mapping[str, float]) -> None:
         record = judge.record(epoch, means, learning_rate=float(schedule.get_last_lr()[0]))

@@ -1,8 +1,8 @@
 """Figures of a run as PNG: confusion of classes, curves of training, what learned, features before and after.
 
-Paper: figures 5 and 7 (training), figure 6 (t-SNE of the features). Matplotlib, and scikit-learn for t-SNE,
-are loaded when a figure is drawn, not before. No global state of matplotlib is used: the figures may be drawn
-beside any backend.
+Paper: figure 5 (training), figure 6 (t-SNE of the features), figure 7 (student beside teacher).
+Matplotlib, and scikit-learn, are loaded when a figure is drawn, not before. No global state of matplotlib is
+used: the figures may be drawn beside any backend.
 """
 
 from __future__ import annotations
@@ -90,3 +90,23 @@ def draw_projection(
     from summer.report.figures.projection import projection_figure
 
     save_figure(path, projection_figure(features, truths, labels, seed))
+
+
+def draw_distributions(
+    path: Path,
+    teacher: Float[np.ndarray, "rows width"],
+    student: Mapping[str, Float[np.ndarray, "rows _"]],
+) -> None:
+    """Draw the student's features beside the teacher's, one panel an entry of `student`, the last at its end.
+
+    Args:
+        teacher, student: features of the same rows.
+
+    Raises:
+        ValueError: fewer than five rows, two widths, or features that are not finite or are all alike.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.distributions import distributions_figure
+
+    save_figure(path, distributions_figure(teacher, student))

@@ -60,7 +60,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def first_run(recipe: Path, features: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
     """A finished run of two seeds; not to be changed."""
     out = tmp_path_factory.mktemp("runs") / "first"
-    return out, typed(recipe, features, out, "--seeds", "0-1", "--projection")
+    return out, typed(recipe, features, out, "--seeds", "0-1", "--projection", "--distributions")
 
 
 def typed(recipe: Path, features: Path, out: Path, *more: str | Path) -> Result:
@@ -114,7 +114,11 @@ def test_a_run_holds_every_file_that_is_promised(first_run: tuple[Path, Result])
         for name in (
             f"{model}.safetensors",
             f"{model}-history.json",
+            f"{model}-seconds.json",
+            f"{model}-portraits/epoch1.npz",
+            f"{model}-portraits/epoch2.npz",
             f"projection-{model}.png",
+            "distributions.png",
             "predictions.csv",
         )
     }
@@ -376,7 +380,7 @@ def test_teachers_whose_epoch_was_chosen_on_test_are_refused_by_a_run_that_choos
 def test_a_rival_alone_needs_no_teacher(recipe: Path, features: Path, tmp_path: Path) -> None:
     shown = succeeds(typed(recipe, features, tmp_path, "--model", "mlp", "-o", "mlp.most_epochs=2"))
     names = {path.name for path in (tmp_path / "seed0").iterdir()}
-    assert names == {"mlp.safetensors", "mlp-history.json", "predictions.csv"}
+    assert names == {"mlp.safetensors", "mlp-history.json", "mlp-seconds.json", "predictions.csv"}
     results = read_json(tmp_path / "results.json")
     assert results["models"] == ["mlp"]
     assert results["mlp"].keys() == set(SPLITS)
