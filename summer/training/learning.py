@@ -59,7 +59,7 @@ def look_inside(stage: Stage, batch: ConversationBatch) -> Inside:
     means = {
         name: {of: fmean(values) for of, values in found.items()} for name, found in seen.items() if found
     }
-    return {**means, "gradients": gradients}
+    return {**means, "gradients": gradients} if gradients else means
 
 
 def _learning_part(model: nn.Module) -> nn.Module:

@@ -85,11 +85,12 @@ def _check(teacher: Float[np.ndarray, "rows width"], last: Float[np.ndarray, "ro
 
 
 def _draw(axes: Axes, behind: Float[np.ndarray, "rows 2"], points: Float[np.ndarray, "rows 2"]) -> None:
+    size = float(np.clip(1500 / len(points), 5, 30))  # a few points are drawn large
     for name, drawn, colour, alpha in (
         ("teacher", behind, PALETTE[0], 0.35),
         ("student", points, PALETTE[1], 0.5),
     ):
-        axes.scatter(drawn[:, 0], drawn[:, 1], s=5, color=colour, alpha=alpha, linewidths=0, label=name)
+        axes.scatter(drawn[:, 0], drawn[:, 1], s=size, color=colour, alpha=alpha, linewidths=0, label=name)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_color("#bbbbbb")

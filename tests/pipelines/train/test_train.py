@@ -394,6 +394,21 @@ def test_a_rival_alone_needs_no_teacher(recipe: Path, features: Path, tmp_path: 
     assert titles_of_curves(tmp_path, ["mlp"]) == ["mlp: training loss", "mlp: dev loss", "mlp: dev w-F1"]
 
 
+def test_rivals_that_take_no_step_leave_a_whole_run_and_are_alike_for_every_seed(
+    recipe: Path, features: Path, tmp_path: Path
+) -> None:
+    models = ("--model", "majority", "--model", "regression")
+    succeeds(typed(recipe, features, tmp_path, *models, "--seeds", "0-1"))
+    results = read_json(tmp_path / "results.json")
+    assert results["models"] == ["majority", "regression"]
+    for model in results["models"]:
+        first, second = results[model]["test"]["w_f1"]
+        assert first == second
+        assert [chosen["epoch"] for chosen in results["chosen_epochs"][model]] == [0, 0]
+    assert (tmp_path / "curves.png").is_file()
+    assert not (tmp_path / "learning.json").exists()  # nothing learns
+
+
 def test_a_rivals_options_reach_it_and_are_recorded(recipe: Path, features: Path, tmp_path: Path) -> None:
     own = ("-o", "baselines.mlp.hidden_dim=8", "-o", "mlp.most_epochs=1")
     succeeds(typed(recipe, features, tmp_path, "--model", "mlp", *own))
