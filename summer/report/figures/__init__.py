@@ -16,6 +16,7 @@ from jaxtyping import Float, Int64
 
 from summer.corpus import LabelSet
 from summer.evaluation.predictions import Predictions
+from summer.report.figures.bars import Bar
 
 
 def draw_confusion(path: Path, predictions: Sequence[Predictions], labels: LabelSet, *, title: str) -> None:
@@ -110,3 +111,42 @@ def draw_distributions(
     from summer.report.figures.distributions import distributions_figure
 
     save_figure(path, distributions_figure(teacher, student))
+
+
+def draw_systems(path: Path, bars: Sequence[Bar]) -> None:
+    """Draw w-F1 of systems with intervals, the best at the top.
+
+    Raises:
+        ValueError: no system.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.systems import systems_figure
+
+    save_figure(path, systems_figure(bars))
+
+
+def draw_experts(path: Path, pairs: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
+    """Draw figure 4: by modality, then kind of experts, w-F1 of each seed as shares.
+
+    Raises:
+        ValueError: nothing to draw.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.systems import experts_figure
+
+    save_figure(path, experts_figure(pairs))
+
+
+def draw_losses(path: Path, courses: Mapping[str, Sequence[Sequence[Mapping[str, float]]]]) -> None:
+    """Draw figure 5: by title, then seed, then epoch, losses by name.
+
+    Raises:
+        ValueError: no epoch.
+        DiskError: the disk is full or refuses.
+    """
+    from summer.report.figures.canvas import save_figure
+    from summer.report.figures.systems import losses_figure
+
+    save_figure(path, losses_figure(courses))

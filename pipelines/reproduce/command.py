@@ -1,0 +1,59 @@
+"""`summer-reproduce`: the paper's tables and figures on one's own stores, every system in one harness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.console import add_command
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+RECIPE = "meld, meld-text-audio, iemocap, demo, or the path of a .toml"
+FEATURES = "folder of the stores [default: data/stores/<recipe>]"
+OUT = "folder of the page: page.md, page.html, figures, runs/ and jobs/"
+SEEDS = "such as 0-4 or 0,3"
+OVERRIDE = "change one key of the recipe for every system; may be repeated"
+JOBS = "systems that are trained at once [default: one per GPU; without, one per core, at most one per 8 GiB]"
+ON_TEST = "leave out the second training of each system, its epoch chosen on test"
+DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReproductionOrder:
+    """Train SUMMER and its rivals on the same stores, splits, seeds and selection, and write one page of it.
+
+    Interrupted or killed at any point, the same command goes on, and ends in the same page. A system that
+    fails stops no other; it stands on the page with its log.
+
+    Exit status: 0 the page is whole; 1 some systems failed; 2 a mistake that the message names; 130
+    interrupted.
+    """
+
+    recipe: Annotated[str, typer.Option(help=RECIPE)]
+    out: Annotated[Path, typer.Option(help=OUT)]
+    features: Annotated[Path | None, typer.Option(help=FEATURES)] = None
+    seeds: Annotated[str, typer.Option(help=SEEDS)] = "0-2"
+    overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
+    jobs: Annotated[int | None, typer.Option(min=1, help=JOBS, show_default=False)] = None
+    device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
+    without_test_selection: Annotated[bool, typer.Option("--without-test-selection", help=ON_TEST)] = False
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="start anew, delete what OUT has")] = False
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the commands and do nothing")] = False
+
+
+def _reproduce(order: ReproductionOrder) -> int:
+    from pipelines.reproduce.run import carry_out  # imports torch: not for --help
+
+    return carry_out(order)
+
+
+add_command(app, ReproductionOrder, _reproduce)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()

@@ -1,0 +1,265 @@
+"""One `summer-reproduce` command, carried out: a job per system, and the page when they have ended."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from pipelines.console import INTERRUPTED, clean_stop
+from pipelines.devices import device_named
+from pipelines.recipe import Recipe, load_recipe
+from pipelines.reproduce.command import ReproductionOrder
+from pipelines.reproduce.display import print_jobs, told
+from pipelines.reproduce.jobs import Ended, Ending, Job, Yard, do_jobs
+from pipelines.reproduce.page import Reproduction, write_page
+from pipelines.reproduce.systems import SUMMER_RUN, Catalogue, System, catalogue
+from pipelines.train.run import parse_seeds
+from summer.conversations.reading import Conversations, read_conversations
+from summer.corpus import Modality
+from summer.durable import write_aside
+from summer.runs.folder import RunError
+from summer.training.preparation import prepare
+
+DONE, INCOMPLETE = 0, 1
+RECORD, LOCK = "reproduction.json", ".lock"
+OWN = ("page.md", "page.html", "runs", "jobs", RECORD, LOCK)
+GIB_PER_JOB = 8
+SECONDS_FOR_THE_LOCK = 30.0
+
+
+def carry_out(order: ReproductionOrder) -> int:
+    """Do what is not done, and write the page.
+
+    Returns:
+        The exit status: 0 whole, 1 some systems failed, 130 interrupted.
+
+    Raises:
+        ValueError: anything that the user can mend; the message says how.
+    """
+    console = Console(soft_wrap=True)
+    task = _task_of(order)
+    jobs = [_job(order, task, system) for system in task.catalogue.systems]
+    if order.dry_run:
+        print_jobs(console, jobs)
+        return DONE
+    with _locked(order) as lock:
+        _begin(order, task)
+        ended, interrupted = _do(console, order, jobs, lock)
+        if not interrupted:
+            write_page(order.out, _reproduction(order, task, ended))
+    if interrupted:
+        console.print(f"stopped; the same command goes on in {order.out}", highlight=False)
+        return INTERRUPTED
+    failed = [one for one in ended if one.ending is not Ending.DONE]
+    console.print(told(order.out, ended), highlight=False)
+    return INCOMPLETE if failed else DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is reproduced on what."""
+
+    recipe: Recipe
+    conversations: Conversations
+    catalogue: Catalogue
+    seeds: Sequence[int]
+    folder: Path
+
+
+def _task_of(order: ReproductionOrder) -> Task:
+    """Read recipe and stores; refuse what no system could be trained on, before any is."""
+    recipe, seeds = load_recipe(order.recipe, order.overrides), parse_seeds(order.seeds)
+    folder = order.features or Path("data/stores") / Path(order.recipe).stem
+    stores = [folder / f"{m.value}.h5" for m in Modality if (folder / f"{m.value}.h5").is_file()]
+    if not stores:
+        raise RunError(
+            f"there is no feature store in {folder}; make some with summer-extract, or name their folder "
+            "with --features"
+        )
+    conversations = prepare(read_conversations(stores), recipe.settings.model).conversations
+    text = conversations.features.get(Modality.TEXT)
+    return Task(
+        recipe=recipe,
+        conversations=conversations,
+        catalogue=catalogue(
+            tuple(conversations.features),
+            teacher=recipe.model.teacher,
+            has_head=text is not None and text.head is not None,
+            on_test=not order.without_test_selection,
+        ),
+        seeds=seeds,
+        folder=folder,
+    )
+
+
+def _job(order: ReproductionOrder, task: Task, system: System) -> Job:
+    """Cheap systems stand first in the catalogue."""
+    run = order.out / "runs" / system.name
+    teachers = ("--teacher", str(order.out / "runs" / SUMMER_RUN)) if system.takes_teachers else ()
+    overrides = [word for override in order.overrides for word in ("-o", override)]
+    return Job(
+        name=system.name,
+        words=(
+            *("--recipe", order.recipe, "--features", str(task.folder), "--seeds", order.seeds),
+            *overrides,
+            *system.options,
+            *teachers,
+            *("--out", str(run), "--resume"),
+        ),
+        product=run / "results.json",
+        needs=SUMMER_RUN if system.takes_teachers else None,
+        cost=float(task.catalogue.systems.index(system)),
+    )
+
+
+def _begin(order: ReproductionOrder, task: Task) -> None:
+    """Begin the folder, or see that it is of the same recipe and stores.
+
+    Raises:
+        RunError: it is of others, or holds something else.
+    """
+    path = order.out / RECORD
+    if order.overwrite:
+        for name in ("page.md", "page.html", "runs", "jobs", RECORD):
+            _delete(order.out / name)
+    strangers = sorted(entry.name for entry in order.out.iterdir() if entry.name not in OWN)
+    if not path.is_file() and strangers:
+        raise RunError(
+            f"{order.out} is not empty and holds no reproduction ({strangers[0]}); give another --out"
+        )
+    record = _record(task)
+    earlier = _read_record(path)
+    for key in record:
+        if earlier and earlier.get(key) != record[key]:
+            raise RunError(
+                f"{order.out} was begun with another {key}; give the same recipe, overrides and stores, "
+                "another --out, or --overwrite, which deletes what is there"
+            )
+    write_aside(path, json.dumps(record, indent=1, ensure_ascii=False).encode())
+
+
+def _record(task: Task) -> dict[str, Any]:
+    """What must agree from one command to the next; seeds may be added."""
+    conversations = task.conversations
+    recipe: dict[str, Any] = json.loads(json.dumps(asdict(task.recipe)))
+    return {
+        "recipe": recipe,
+        "corpus": conversations.corpus,
+        "protocol": conversations.protocol,
+        "annotations": conversations.digest,
+        "stores": {str(modality): one for modality, one in conversations.fingerprints.items()},
+    }
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise RunError(f"{path} is damaged ({error}); delete it, or give another --out") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _locked(order: ReproductionOrder) -> Iterator[int]:
+    """Hold the folder: one reproduction at a time. Jobs inherit the lock: it is free when the last has ended.
+
+    Raises:
+        RunError: another one holds it, or the folder cannot be made.
+    """
+    try:
+        order.out.mkdir(parents=True, exist_ok=True)
+        file = (order.out / LOCK).open("w")
+    except OSError as error:
+        raise RunError(f"{order.out} cannot be written ({error.strerror}); give another --out") from error
+    with file:
+        until = time.monotonic() + SECONDS_FOR_THE_LOCK
+        while not _takes(file.fileno()):
+            if time.monotonic() > until:
+                raise RunError(
+                    f"another summer-reproduce, or a job that one left behind, is at work in {order.out}; "
+                    "wait for it, or give another --out"
+                )
+            time.sleep(0.2)
+        yield file.fileno()
+
+
+def _takes(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _do(
+    console: Console, order: ReproductionOrder, jobs: Sequence[Job], lock: int
+) -> tuple[list[Ended], bool]:
+    devices = _devices(order)
+    yard = Yard(
+        folder=order.out / "jobs",
+        devices=devices,
+        threads=max(1, (os.cpu_count() or 1) // len(devices)),
+        inherited=(lock,),
+    )
+    count = 0
+
+    def on_end(ended: Ended) -> None:
+        nonlocal count
+        count += 1
+        if not ended.was_done and ended.ending is not Ending.STOPPED:
+            console.print(f"[{count}/{len(jobs)}] {_line(ended, yard)}", highlight=False, markup=False)
+
+    with clean_stop(lambda: None) as should_stop:
+        ended = do_jobs(jobs, yard, on_end=on_end, should_stop=should_stop)
+        return ended, should_stop()
+
+
+def _line(ended: Ended, yard: Yard) -> str:
+    if ended.ending is Ending.DONE:
+        return f"{ended.job.name}: {ended.seconds:.0f} s"
+    if ended.ending is Ending.LACKING:
+        return f"{ended.job.name}: not begun, {ended.reason}"
+    return f"{ended.job.name} failed: {ended.reason} ({yard.log(ended.job)})"
+
+
+def _devices(order: ReproductionOrder) -> list[str]:
+    """One entry per job at once."""
+    if order.device != "auto":
+        named = [device_named(order.device)]
+    else:
+        named = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or ["cpu"]
+    count = order.jobs or (len(named) if named != ["cpu"] else _jobs_by_memory())
+    return [named[number % len(named)] for number in range(count)]
+
+
+def _jobs_by_memory() -> int:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(os.cpu_count() or 1, memory // (GIB_PER_JOB << 30)))
+
+
+def _reproduction(order: ReproductionOrder, task: Task, ended: Sequence[Ended]) -> Reproduction:
+    return Reproduction(
+        recipe=order.recipe,
+        catalogue=task.catalogue,
+        conversations=task.conversations,
+        seeds=task.seeds,
+        ended={one.job.name: one for one in ended},
+    )

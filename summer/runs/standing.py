@@ -1,0 +1,118 @@
+"""How a system stands: its scores over seeds, what they cost, and the student's difference to it.
+
+Paper: tables 1 and 2. Several systems are compared with one, the student, by paired tests over dialogues and
+seeds (`summer.evaluation.significance`), whose p-values Holm's method corrects for their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from summer.corpus import LabelSet, Split
+from summer.evaluation.predictions import Predictions
+from summer.evaluation.scores import Scores, score, seeds_of
+from summer.evaluation.significance import PairedTest, bootstrap_interval, holm, paired_test
+from summer.runs.folder import RunError, seed_folder
+from summer.runs.reading import Run
+from summer.runs.timing import EpochTime, median_epoch
+from summer.training.models import STUDENT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One model of a run on one split; shares, not percent.
+
+    Args:
+        w_f1, w_acc: one per seed.
+        per_class: by label: recall and F1, each one per seed.
+        interval_95: of the mean of w-F1.
+        parameters: numbers that it learned; of a student without its frozen teacher.
+        epoch: the median epoch; None of a model that takes no step.
+        predictions: one per seed.
+    """
+
+    title: str
+    model: str
+    run: Path
+    seeds: tuple[int, ...]
+    w_f1: tuple[float, ...]
+    w_acc: tuple[float, ...]
+    per_class: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]
+    interval_95: tuple[float, float]
+    parameters: int
+    epoch: EpochTime | None
+    predictions: Sequence[Predictions]
+
+    @property
+    def mean(self) -> float:
+        """Of w-F1 over seeds."""
+        return float(np.mean(self.w_f1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Against:
+    """The student against a system.
+
+    Args:
+        test: its difference is the student's score less the system's.
+        corrected: the p-value by Holm's method.
+    """
+
+    test: PairedTest
+    corrected: float
+
+
+def standing_of(run: Run, model: str, title: str, *, split: Split = Split.TEST) -> Standing:
+    """How a model of a run stands.
+
+    Raises:
+        RunError: the run has no predictions of it on that split.
+    """
+    seeds = seeds_of(run.predictions, model, split)
+    if not seeds:
+        raise RunError(f"{run.path} has no predictions of {model} on {split}; train it again")
+    scores = [score(one, run.labels) for one in seeds]
+    numbers = tuple(one.seed for one in seeds)
+    return Standing(
+        title=title,
+        model=model,
+        run=run.path,
+        seeds=numbers,
+        w_f1=tuple(one.w_f1 for one in scores),
+        w_acc=tuple(one.w_acc for one in scores),
+        per_class=_per_class(run.labels, scores),
+        interval_95=bootstrap_interval(seeds),
+        parameters=learned_parameters(seed_folder(run.path, numbers[0]) / f"{model}.safetensors"),
+        epoch=median_epoch([seed_folder(run.path, seed) for seed in numbers], model),
+        predictions=seeds,
+    )
+
+
+def _per_class(
+    labels: LabelSet, scores: Sequence[Scores]
+) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
+    of = {label: [one.per_class[label] for one in scores] for label in labels.names}
+    return {
+        label: (tuple(one.recall for one in found), tuple(one.f1 for one in found))
+        for label, found in of.items()
+    }
+
+
+def learned_parameters(checkpoint: Path) -> int:
+    """Numbers that a model learned; a student's file has its teacher too, which does not count."""
+    own = "model.student." if checkpoint.stem == STUDENT else "model."
+    with safe_open(checkpoint, framework="numpy") as file:
+        names = [name for name in file.keys() if name.startswith(own)]  # noqa: SIM118 (not a mapping)
+        return sum(int(np.prod(file.get_slice(name).get_shape())) for name in names)
+
+
+def compared(student: Standing, others: Sequence[Standing]) -> list[Against]:
+    """The student against each of the others, in their order."""
+    tests = [paired_test(other.predictions, student.predictions) for other in others]
+    corrected = holm([test.p_value for test in tests])
+    return [Against(test=test, corrected=p) for test, p in zip(tests, corrected, strict=True)]
