@@ -13,14 +13,15 @@ import threading
 STANDARD_INPUT = 0
 
 
-def _stop_at_the_end_of_input() -> None:
+def stop_at_the_end_of_input() -> None:
+    """Wait for the other end of standard input to close, then ask this process to stop."""
     while os.read(STANDARD_INPUT, 1):  # not sys.stdin, whose lock this thread would hold when Python ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_stop_at_the_end_of_input, daemon=True).start()
+    threading.Thread(target=stop_at_the_end_of_input, daemon=True).start()
     from pipelines.train.command import main
 
     main()

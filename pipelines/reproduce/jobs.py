@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -49,7 +50,7 @@ class Job:
     @property
     def command(self) -> str:
         """What a person types to do it again."""
-        return " ".join(["summer-train", *map(_quoted, self.words)])
+        return shlex.join(["summer-train", *self.words])
 
 
 class Ending(StrEnum):
@@ -87,12 +88,14 @@ class Yard:
         devices: one per place, "auto" where the command shall choose; as many jobs are done at once.
         threads: per job.
         inherited: file descriptors that jobs keep open, such as one that holds a lock.
+        program: what is given a job's words.
     """
 
     folder: Path
     devices: Sequence[str]
     threads: int
     inherited: Sequence[int] = ()
+    program: Sequence[str] = (sys.executable, "-m", "pipelines.reproduce.child")
 
     def log(self, job: Job) -> Path:
         """What a job said."""
@@ -138,6 +141,11 @@ class _Work:
     place: int
     begun: float
 
+    def let_go(self) -> None:
+        """Close the standard input of a process that has ended."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
 
 @dataclass(slots=True)
 class _Site:
@@ -169,6 +177,7 @@ class _Site:
         for work in list(self.works):
             status = work.process.poll()
             if status is not None:
+                work.let_go()
                 self.works.remove(work)
                 self.end(_ended(work, status, self.yard))
 
@@ -178,6 +187,7 @@ class _Site:
             work.process.send_signal(signal.SIGTERM)
         for work in self.works:
             work.process.wait()
+            work.let_go()
         self.works.clear()
 
 
@@ -187,7 +197,7 @@ def _begun(job: Job, yard: Yard, place: int) -> _Work:
     words = [*job.words, "--device", yard.devices[place]]
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.reproduce.child", *words],
+            [*yard.program, *words],
             stdin=subprocess.PIPE,  # held open, never written to: its end tells that this process is gone
             stdout=file,
             stderr=subprocess.STDOUT,
@@ -238,7 +248,3 @@ def _is_done(job: Job, yard: Yard) -> bool:
 
 def _seconds(job: Job, yard: Yard) -> float:
     return float(_read_state(job, yard).get("seconds", 0.0))
-
-
-def _quoted(word: str) -> str:
-    return f"'{word}'" if any(mark in word for mark in ' "[]*?&;()<>$') else word
