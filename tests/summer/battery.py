@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from summer.baselines.bi_gru import BiGruOptions
+from summer.baselines.sdt import SdtOptions
 from summer.classifier import Classifier
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality, Split
@@ -35,6 +36,7 @@ from tests.summer.made_up_training import LENGTHS, Log, are_equal, made_learnabl
 
 SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
     "bi-gru": BiGruOptions(width=8),
+    "sdt": SdtOptions(width=8, heads=2, dropout=0.1),
 }
 TINY = ModelOptions(
     width=8, heads=2, layers=1, experts=2, dropout=0.1, longest_dialogue=8, speaker_slots=4, encoder_skip=True

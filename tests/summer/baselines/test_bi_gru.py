@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
-from torch import nn
 
 from summer.baselines.bi_gru import BiGruClassifier, BiGruOptions
 from summer.baselines.mlp import MlpOptions
 from summer.corpus import Modality, Split
+from tests.summer.baselines.by_hand import gru_states
 from tests.summer.baselines.made_up_conversations import (
     accuracy_on_test,
     ceiling_of_one_alone,
@@ -24,24 +22,6 @@ from tests.summer.made_up import made_batch, made_conversations
 from tests.summer.made_up_training import shape_with
 
 TEXT, AUDIO = Modality.TEXT, Modality.AUDIO
-Array = NDArray[np.float64]
-
-
-def sigmoid(value: Array) -> Array:
-    return 1 / (1 + np.exp(-value))
-
-
-def gru_states(gru: nn.GRU, rows: Sequence[Array]) -> list[Array]:
-    """Cho et al. 2014 as torch documents it: reset, update, candidate; from a state of zeros."""
-    weight_in, weight_state, bias_in, bias_state = (p.detach().double().numpy() for p in gru.parameters())
-    state, states = np.zeros(gru.hidden_size), []
-    for row in rows:
-        in_r, in_z, in_n = np.split(weight_in @ row + bias_in, 3)
-        of_r, of_z, of_n = np.split(weight_state @ state + bias_state, 3)
-        reset, update = sigmoid(in_r + of_r), sigmoid(in_z + of_z)
-        state = (1 - update) * np.tanh(in_n + reset * of_n) + update * state
-        states.append(state)
-    return states
 
 
 def test_it_reads_modalities_and_flags_of_a_dialogue_in_both_directions_past_what_is_missing() -> None:
