@@ -25,7 +25,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Num, Shaped
 from torch import Tensor
 
 
@@ -75,7 +75,7 @@ def mean_over_batch(
     return total * sharing.processes / sharing.add_up(count).clamp(min=least)
 
 
-def rows_of_whole_batch(rows: Num[Tensor, "row column"]) -> Num[Tensor, "all column"]:
+def rows_of_whole_batch(rows: Shaped[Tensor, "row column"]) -> Shaped[Tensor, "all column"]:
     """The rows of all processes, in their order; of this process's alone with a gradient."""
     sharing = _SHARING.get()
     if sharing is None:

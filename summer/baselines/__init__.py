@@ -6,11 +6,12 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import bi_gru, mlp, sdt
+from summer.baselines import bi_gru, mlp, multi_emo, sdt
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
     "mlp": mlp.KIND,
     "bi-gru": bi_gru.KIND,
     "sdt": sdt.KIND,
+    "multi-emo": multi_emo.KIND,
 }

@@ -19,11 +19,11 @@ in Conversations", IEEE Transactions on Multimedia 26, arXiv 2310.20494; and the
 
 Dimensions: batch dialogues, seq utterances, width of the model, cls emotion classes.
 
-Departures: an utterance without modality n is no key and no value of (2), without m it has no part in (5), is
-in none of m's losses; without any its H' is zeros. Where the paper's text leaves layers open they are the
-program's: one layer, norm before its feed-forward part alone, as wide as the model, biases as there; the
-target of (10) has a gradient, too. On MELD the program fixes W_nm to the identity (`gates = "fixed"`). Slots
-in the dialogue stand for the program's one-hot speakers where the recipe says so.
+Departures: an utterance without modality n is no key and no value of (2), without m it has no part in (5) and
+is in none of m's losses; without any its H' is zeros. What a transformer is made of, and all numbers, are as
+in the program, the paper's tables were not at hand: one layer, norm before its feed-forward part alone, which
+is as wide as the model; the target of (10) has a gradient, too. On MELD it fixes W_nm to the identity
+(`gates = "fixed"`). Its speakers are columns of the corpus; here they are whom the recipe tells apart.
 """
 
 from __future__ import annotations

@@ -70,6 +70,26 @@ def gru_states(gru: nn.GRU, rows: Sequence[Array]) -> list[Array]:
     return states
 
 
+def dialogue_pass(reading: nn.Module, rows: Sequence[Array], slots: Sequence[int]) -> list[Array]:
+    """e_t of one reading of DialogueRNN in the order given, without listener update."""
+    parties: dict[int, Array] = {}
+    heard: list[Array] = []
+    emotion, emotions = np.zeros(reading.emotion_gru.hidden_size), []
+    for row, slot in zip(rows, slots, strict=True):
+        state = parties.get(slot, np.zeros(reading.party_gru.hidden_size))
+        last, context = np.zeros(reading.global_gru.hidden_size), np.zeros(reading.global_gru.hidden_size)
+        if heard:
+            last = heard[-1]
+            asked = linear(reading.context_attention.weight, row)
+            shares = softmax(np.array([asked @ other for other in heard]))
+            context = shares @ np.array(heard)
+        heard.append(gru_step(reading.global_gru, np.concatenate([row, state]), last))
+        parties[slot] = gru_step(reading.party_gru, np.concatenate([row, context]), state)
+        emotion = gru_step(reading.emotion_gru, parties[slot], emotion)
+        emotions.append(emotion)
+    return emotions
+
+
 def attended(attention: MultiHeadAttention, query: Array, memory: Sequence[Array]) -> Array:
     """Multi-head attention of one query to a memory; zeros where that is empty."""
     if not memory:
