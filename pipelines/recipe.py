@@ -233,14 +233,21 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _with_trainings_of_rivals(settings: dict[str, Any]) -> dict[str, Any]:
-    """The tables that are named as rivals are, gathered under `trainings`."""
+    """The tables that are named as rivals are, gathered under `trainings`.
+
+    A name that has options under [baselines] as well is taken for a rival's; whether there is one of that
+    name is looked up when it is asked for. So the shipped recipes are read without torch.
+    """
     own = {entry.name for entry in fields(Recipe)}
     others = [name for name in settings if name not in own]
-    if not others:
-        return settings
-    from summer.baselines import BASELINES  # imports torch: only where a recipe names what may be a rival
+    baselines = settings.get("baselines")
+    declared = baselines if isinstance(baselines, dict) else {}
+    names = [name for name in others if name in declared]
+    if len(names) < len(others):
+        from summer.baselines import BASELINES  # imports torch
 
-    trainings = {name: settings[name] for name in others if name in BASELINES}
+        names = [name for name in others if name in declared or name in BASELINES]
+    trainings = {name: settings[name] for name in names}
     kept = {name: value for name, value in settings.items() if name not in trainings}
     return {**kept, GATHERED: trainings} if trainings else kept
 

@@ -48,7 +48,9 @@ class Processes:
     @property
     def sharing(self) -> Sharing | None:
         """How shares of a batch come together; None where one process has the whole."""
-        return None if self.count == 1 else Sharing(processes=self.count, add_up=_added_up)
+        if self.count == 1:
+            return None
+        return Sharing(processes=self.count, index=self.index, add_up=_added_up, gather=_gathered)
 
     def share_of(self, dialogues: Sequence[Shared]) -> Sequence[Shared]:
         """This process's of a batch; of batches sorted by length all get about the same; none may be left."""
@@ -144,6 +146,18 @@ def _added_up(values: Tensor) -> Tensor:
     total = values.detach().clone()
     dist.all_reduce(total)
     return total
+
+
+def _gathered(rows: Tensor) -> list[Tensor]:
+    """The rows of every process; each is padded to the most that one has, for all must send as many."""
+    own = torch.tensor([len(rows)])
+    counts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(counts, own, group=_between_hosts())
+    most = max(int(count) for count in counts)
+    padded = torch.cat([rows.detach(), rows.new_zeros(most - len(rows), *rows.shape[1:])])
+    sent = [torch.empty_like(padded) for _ in counts]
+    dist.all_gather(sent, padded)
+    return [part[: int(count)] for part, count in zip(sent, counts, strict=True)]
 
 
 @cache

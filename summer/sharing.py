@@ -10,17 +10,22 @@ which is the mean over the batch, whoever holds how much of it. DistributedDataP
 of the m_p over processes; they are then those of the whole batch in one process. A mean of a share alone,
 s_p / n_p, would count an utterance of a small share more than one of a large share.
 
-With one process m is s / n, as it stands.
+A loss that compares utterances with each other is no mean of what each process can compute alone. For it
+every process gets the rows of all, its own with their gradient, and computes the loss L of the whole batch.
+The gradient of L by the own rows is then complete; P times it is what the mean over processes asks for.
+
+With one process m is s / n as it stands, and the rows are those that there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from jaxtyping import Float, Num
+import torch
+from jaxtyping import Float, Num, Shaped
 from torch import Tensor
 
 
@@ -30,11 +35,16 @@ class Sharing:
 
     Args:
         processes: how many there are, P.
+        index: which one this is, from 0.
         add_up: the sum over processes of a tensor that each has; every process must ask for it.
+        gather: the rows of every process in their order, without gradient, of rows that each has in a number
+            of its own; every process must ask for it.
     """
 
     processes: int
+    index: int
     add_up: Callable[[Tensor], Tensor]
+    gather: Callable[[Tensor], Sequence[Tensor]]
 
 
 _SHARING: ContextVar[Sharing | None] = ContextVar("sharing", default=None)
@@ -63,3 +73,21 @@ def mean_over_batch(
     if sharing is None:
         return total / count.clamp(min=least)
     return total * sharing.processes / sharing.add_up(count).clamp(min=least)
+
+
+def rows_of_whole_batch(rows: Shaped[Tensor, "row column"]) -> Shaped[Tensor, "all column"]:
+    """The rows of all processes, in their order; of this process's alone with a gradient."""
+    sharing = _SHARING.get()
+    if sharing is None:
+        return rows
+    parts = list(sharing.gather(rows))
+    parts[sharing.index] = rows
+    return torch.cat(parts)
+
+
+def loss_of_whole_batch(loss: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """A loss that every process computes over `rows_of_whole_batch`: its value, and P times its gradient."""
+    sharing = _SHARING.get()
+    if sharing is None:
+        return loss
+    return loss + (sharing.processes - 1) * (loss - loss.detach())

@@ -6,7 +6,7 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import linear, mlp
+from summer.baselines import bi_gru, linear, mlp, multi_emo, sdt
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
@@ -14,4 +14,7 @@ BASELINES: Mapping[str, ModelKind] = {
     "regression": linear.REGRESSION,
     "encoder-head": linear.ENCODER_HEAD,
     "mlp": mlp.KIND,
+    "bi-gru": bi_gru.KIND,
+    "sdt": sdt.KIND,
+    "multi-emo": multi_emo.KIND,
 }

@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from summer.baselines.checks import check_modalities
 from summer.classifier import CorpusShape, ModelKind, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.conversations.heads import LinearLayer
@@ -44,8 +45,7 @@ class LinearOptions:
     modalities: tuple[Modality, ...] = tuple(Modality)
 
     def __post_init__(self) -> None:
-        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise ValueError(f"modalities is {list(self.modalities)}; give each once, at least one")
+        check_modalities(self.modalities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from summer.baselines.checks import check_counts, check_dropouts, check_modalities
 from summer.classifier import CorpusShape, ModelKind, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
@@ -41,13 +42,9 @@ class MlpOptions:
     modalities: tuple[Modality, ...] = tuple(Modality)
 
     def __post_init__(self) -> None:
-        if self.hidden_dim < 1 or not 0 <= self.dropout < 1:
-            raise ValueError(
-                f"hidden_dim is {self.hidden_dim} and dropout {self.dropout}; give at least 1, and a share "
-                "in [0, 1)"
-            )
-        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise ValueError(f"modalities is {list(self.modalities)}; give each once, at least one")
+        check_counts(hidden_dim=self.hidden_dim)
+        check_dropouts(dropout=self.dropout)
+        check_modalities(self.modalities)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,18 +70,14 @@ class Mlp(nn.Module):
 
     def forward(self, batch: ConversationBatch) -> MlpOutput:
         """Classify each utterance by itself."""
-        there = [batch.usable[m].unsqueeze(-1) for m in self.modalities]
-        known = [
-            batch.features[m].masked_fill(~here, 0.0) for m, here in zip(self.modalities, there, strict=True)
-        ]
-        flags = [here.to(known[0].dtype) for here in there]
+        known = [batch.known(m) for m in self.modalities]
+        flags = [batch.usable[m].unsqueeze(-1).to(known[0].dtype) for m in self.modalities]
         hidden: Tensor = self.hidden(torch.cat([*known, *flags], dim=-1))
         return MlpOutput(logits=self.classifier(self.dropout(hidden)), hidden=hidden)
 
     def losses(self, output: MlpOutput, batch: ConversationBatch, truth_loss: TruthLoss) -> dict[str, Tensor]:
         """Cross-entropy over utterances that have any of its modalities."""
-        anything = torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
-        loss = truth_loss(output.logits, batch.labels, anything)
+        loss = truth_loss(output.logits, batch.labels, batch.any_usable(self.modalities))
         return {"truth": loss, "total": loss}
 
     def outlook(self, output: MlpOutput, batch: ConversationBatch) -> Outlook:

@@ -46,6 +46,14 @@ class ConversationBatch:
     rows: Int[Tensor, "batch seq"]
     parties: int
 
+    def known(self, modality: Modality) -> Float[Tensor, "batch seq dim"]:
+        """Features of a modality, zeros where an utterance lacks it, whatever stands there."""
+        return self.features[modality].masked_fill(~self.usable[modality].unsqueeze(-1), 0.0)
+
+    def any_usable(self, modalities: Sequence[Modality]) -> Bool[Tensor, "batch seq"]:
+        """Tell which utterances have at least one of the modalities."""
+        return torch.stack([self.usable[modality] for modality in modalities]).any(dim=0)
+
     def to(self, device: torch.device) -> ConversationBatch:
         """The same on another device."""
         return ConversationBatch(

@@ -70,6 +70,34 @@ def weights_of_usable(
     return scores.masked_fill(~there, lowest).softmax(dim=-1) * there
 
 
+class CrossAttention(nn.Module):
+    """Multi-head attention to what is usable of another sequence; zeros where none of it is.
+
+    Args:
+        dropout: share of the weights that is dropped in training.
+
+    Raises:
+        ValueError: the width is no multiple of the heads.
+    """
+
+    def __init__(self, *, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = MultiHeadAttention(width=width, heads=heads)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self,
+        queries: Float[Tensor, "batch query width"],
+        others: Float[Tensor, "batch key width"],
+        usable: Bool[Tensor, "batch key"],
+    ) -> Float[Tensor, "batch query width"]:
+        """What each query attends to among the others; `usable` tells which of these there are."""
+        weights = weights_of_usable(self.attention.scores(queries, others), usable)
+        attended = self.attention.attend(self.dropout(weights), others)
+        # A row whose weights are all zero has nothing to give, not even the projection's bias.
+        return attended.masked_fill(~usable.any(dim=1)[:, None, None], 0.0)
+
+
 class FeedForward(nn.Module):
     """LayerNorm(H + W_2 GELU(W_1 H))."""
 

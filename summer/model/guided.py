@@ -92,7 +92,7 @@ class GuidedStudent(nn.Module):
     def outlook(self, output: GuidedOutput, batch: ConversationBatch) -> Outlook:
         """Logits and H_fuse; draws the share of experts kept and g of equation 6."""
         student = output.student
-        anything = torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
+        anything = batch.any_usable(self.modalities)
         weights = {
             m.value: Measure(values=student.modality_weights[..., place], counted=anything)
             for place, m in enumerate(self.modalities)

@@ -52,7 +52,7 @@ class LinearStart(nn.Module):
         self, added: Float[Tensor, "batch seq cls"], batch: ConversationBatch
     ) -> Float[Tensor, "batch seq cls"]:
         """y, from what SUMMER says of a batch."""
-        anything = torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
+        anything = batch.any_usable(self.modalities)
         own = self.bias * anything.unsqueeze(-1)
         for modality in self.modalities:
             said = nn.functional.linear(batch.features[modality], self.weights[modality.value])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from pipelines.recipe import RecipeError, load_recipe, recipe_of_dataset, shippe
 from summer.baselines import BASELINES
 from summer.baselines.mlp import MlpOptions
 from summer.corpus import Modality, Split
+from tests.places import REPOSITORY
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -86,7 +89,25 @@ def test_options_of_a_rival_and_of_its_training_are_read_and_the_rest_is_its_own
     assert found.training == replace(BASELINES["mlp"].training, most_epochs=3)
     assert (settings.model, settings.teacher) == (recipe.model, recipe.teacher)
     assert (settings.student, settings.distillation) == (recipe.student, recipe.distillation)
-    assert load_recipe("demo").settings.rivals == {}
+    assert load_recipe("manifest").settings.rivals == {}
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_rival_of_a_shipped_recipe_can_be_made_and_trained_as_it_says(name: str) -> None:
+    recipe = load_recipe(name)
+    assert set(recipe.trainings) <= set(recipe.baselines)  # or the recipe is not read without torch
+    assert set(recipe.settings.rivals) == set(recipe.baselines)
+
+
+def test_the_shipped_recipes_are_read_without_torch() -> None:
+    program = """
+import sys
+from pipelines.recipe import load_recipe, shipped_recipes
+for name in shipped_recipes():
+    load_recipe(name)
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -100,6 +121,7 @@ def test_options_of_a_rival_and_of_its_training_are_read_and_the_rest_is_its_own
         ("mlp.most_epochs=0", "mlp.* most_epochs is 0; give at least 1"),
         ("mlp.select_on=dve", "mlp.select_on = 'dve'"),
         ("mlp=3", "mlp = 3"),
+        ("baselines=3", "baselines = 3"),
         ("trainings.mlp.most_epochs=3", "unknown key 'trainings'"),
     ],
 )

@@ -17,6 +17,9 @@ import pytest
 import torch
 
 from summer.baselines import BASELINES
+from summer.baselines.bi_gru import BiGruOptions
+from summer.baselines.multi_emo import MultiEmoOptions
+from summer.baselines.sdt import SdtOptions
 from summer.classifier import Classifier
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality, Split
@@ -42,7 +45,13 @@ from tests.summer.made_up_training import (
 )
 
 TRAINED_RIVALS = [name for name, kind in BASELINES.items() if kind.fitted is None]
-SMALL: Mapping[str, Any] = {}  # options of rivals whose defaults are too large for a test
+SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
+    "bi-gru": BiGruOptions(width=8),
+    "multi-emo": MultiEmoOptions(
+        width=8, heads=2, layers=2, feed_forward_width=16, classifier_width=8, dropout=0.1
+    ),
+    "sdt": SdtOptions(width=8, heads=2, dropout=0.1),
+}
 TINY = ModelOptions(
     width=8, heads=2, layers=1, experts=2, dropout=0.1, longest_dialogue=8, speaker_slots=4, encoder_skip=True
 )

@@ -153,7 +153,7 @@ def shifted_by_speaker(seed: int, *, merged: bool) -> Conversations:
     text, slots = random.integers(2, size=_shape()), random.integers(2, size=_shape())
     slots[:, 0] = 0
     speakers = np.zeros_like(slots) if merged else slots
-    return _assembled({Modality.TEXT: text}, text ^ slots, random, speakers=speakers)
+    return assembled({Modality.TEXT: text}, text ^ slots, random, speakers=speakers)
 
 
 def ceiling_without_speakers() -> float:
@@ -170,7 +170,7 @@ def told_by_previous(seed: int, *, alone: bool) -> Conversations:
     random = np.random.default_rng(seed)
     text = random.integers(2, size=_shape())
     labels = np.concatenate([text[:, :1], text[:, :-1]], axis=1)
-    conversations = _assembled({Modality.TEXT: text}, labels, random, speakers=_turn_by_turn())
+    conversations = assembled({Modality.TEXT: text}, labels, random, speakers=_turn_by_turn())
     if not alone:
         return conversations
     apart = (replace(u, dialogue=f"{u.dialogue}-{u.turn}", turn=0) for u in conversations.utterances)
@@ -195,10 +195,10 @@ def _drawn(cases: Sequence[Case], seed: int) -> Conversations:
     chosen = random.choice(len(cases), size=_shape(), p=[case.probability for case in cases])
     codes = {m: np.array([case.codes[m] for case in cases])[chosen] for m in Modality}
     labels = np.array([case.label for case in cases])[chosen]
-    return _assembled(codes, labels, random, speakers=_turn_by_turn())
+    return assembled(codes, labels, random, speakers=_turn_by_turn())
 
 
-def _assembled(
+def assembled(
     codes: Mapping[Modality, Codes], labels: Codes, random: np.random.Generator, *, speakers: Codes
 ) -> Conversations:
     """Codes, labels and speakers, one row per dialogue, to conversations."""
@@ -215,7 +215,7 @@ def _assembled(
             label=names.names[labels[number, turn]],
         )
         for number, split in enumerate(splits)
-        for turn in range(TURNS)
+        for turn in range(labels.shape[1])
     )
     features = {
         modality: ModalityFeatures(

@@ -91,6 +91,16 @@ def test_the_padding_holds_no_row_no_label_and_nothing_usable() -> None:
     assert not batch.speakers[padding].any()
 
 
+def test_what_is_known_of_a_modality_has_zeros_for_whatever_stands_in_its_holes() -> None:
+    batch = made_batch(made_conversations({Split.TRAIN: (3, 2)}, holes={AUDIO: (1,), TEXT: (1, 4)}))
+    filled = {m: vectors.masked_fill(vectors == 0, torch.nan) for m, vectors in batch.features.items()}
+    for modality in (TEXT, AUDIO):
+        known = replace(batch, features=filled).known(modality)
+        assert torch.equal(known, batch.features[modality])
+    assert batch.any_usable((TEXT, AUDIO)).tolist() == [[True, False, True], [True, True, False]]
+    assert batch.any_usable((TEXT,)).tolist() == [[True, False, True], [True, False, False]]
+
+
 def test_an_utterance_without_a_truth_has_no_label() -> None:
     made = made_conversations({Split.TRAIN: (3,)})
     utterances = tuple(replace(u, label="") if u.turn == 1 else u for u in made.utterances)

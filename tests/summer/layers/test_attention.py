@@ -10,7 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from summer.layers.attention import EncoderLayer, MultiHeadAttention, SelfAttention, weights_of_usable
+from summer.layers.attention import (
+    CrossAttention,
+    EncoderLayer,
+    MultiHeadAttention,
+    SelfAttention,
+    weights_of_usable,
+)
 
 WIDTH, HEADS = 8, 2
 USABLE = torch.tensor([[True] * 6, [True, False, True, True, False, False]])
@@ -129,3 +135,22 @@ def test_dropout_falls_in_training_only() -> None:
 def test_a_width_that_the_heads_do_not_divide_is_refused() -> None:
     with pytest.raises(ValueError, match="width 10 is no multiple of 4 heads"):
         MultiHeadAttention(width=10, heads=4)
+
+
+def test_cross_attention_is_torchs_over_what_is_usable_of_the_other_sequence() -> None:
+    attention = CrossAttention(width=WIDTH, heads=HEADS, dropout=0.5).double().eval()
+    theirs = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True).double()
+    copy_attention(attention.attention, theirs)
+    queries, others = torch.randn(2, 3, WIDTH, dtype=torch.float64), hidden()
+    expected, _ = theirs(queries, others, others, key_padding_mask=~USABLE)
+    torch.testing.assert_close(attention(queries, others, USABLE), expected)
+
+
+def test_cross_attention_to_nothing_is_zero_and_drops_weights_in_training_alone() -> None:
+    attention, others = CrossAttention(width=WIDTH, heads=HEADS, dropout=0.5).double(), hidden()
+    nothing = torch.stack([torch.zeros(6, dtype=torch.bool), torch.ones(6, dtype=torch.bool)])
+    made = attention.eval()(others, others, nothing)
+    assert not made[0].any()
+    assert made[1].all()
+    assert torch.equal(made, attention(others, others, nothing))
+    assert not torch.allclose(made, attention.train()(others, others, nothing))
