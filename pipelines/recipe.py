@@ -235,12 +235,16 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
 def _with_trainings_of_rivals(settings: dict[str, Any]) -> dict[str, Any]:
     """The tables that are named as rivals are, gathered under `trainings`."""
     own = {entry.name for entry in fields(Recipe)}
-    others = [name for name in settings if name not in own]
-    if not others:
-        return settings
-    from summer.baselines import BASELINES  # imports torch: only where a recipe names what may be a rival
+    known = settings.get("baselines")
+    rivals = (
+        set(known) if isinstance(known, Mapping) else set()
+    )  # whether there are such is seen in `settings`
+    others = [name for name in settings if name not in own | rivals]
+    if others:
+        from summer.baselines import BASELINES  # imports torch: only where nothing else tells a rival's table
 
-    trainings = {name: settings[name] for name in others if name in BASELINES}
+        rivals |= BASELINES.keys()
+    trainings = {name: settings[name] for name in settings if name in rivals - own}
     kept = {name: value for name, value in settings.items() if name not in trainings}
     return {**kept, GATHERED: trainings} if trainings else kept
 
