@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from pipelines.recipe import RecipeError, load_recipe, recipe_of_dataset, shippe
 from summer.baselines import BASELINES
 from summer.baselines.mlp import MlpOptions
 from summer.corpus import Modality, Split
+from tests.places import REPOSITORY
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -86,7 +89,23 @@ def test_options_of_a_rival_and_of_its_training_are_read_and_the_rest_is_its_own
     assert found.training == replace(BASELINES["mlp"].training, most_epochs=3)
     assert (settings.model, settings.teacher) == (recipe.model, recipe.teacher)
     assert (settings.student, settings.distillation) == (recipe.student, recipe.distillation)
-    assert load_recipe("demo").settings.rivals == {}
+    assert load_recipe("manifest").settings.rivals == {}
+
+
+def test_a_recipe_with_rivals_is_read_without_torch() -> None:
+    program = """
+import sys
+from pipelines.recipe import load_recipe
+load_recipe("meld")
+sys.exit("torch" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_a_shipped_recipe_says_of_each_of_its_rivals_what_it_is_and_how_it_is_trained(name: str) -> None:
+    recipe = load_recipe(name)
+    assert set(recipe.baselines) == set(recipe.trainings) == set(recipe.settings.rivals)
 
 
 @pytest.mark.parametrize(

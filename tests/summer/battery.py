@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from summer.baselines.mmgcn import MmgcnOptions
 from summer.classifier import Classifier
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality, Split
@@ -32,7 +33,9 @@ from summer.training.stages import Stage
 from tests.summer.made_up import LABELS
 from tests.summer.made_up_training import LENGTHS, Log, are_equal, made_learnable, made_place, weights_of
 
-SMALL: Mapping[str, Any] = {}  # options of rivals whose defaults are too large for a test
+SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
+    "mmgcn": MmgcnOptions(encoder_dim=16, speaker_dim=8, graph_dim=16, dropout=0.1),
+}
 TINY = ModelOptions(
     width=8, heads=2, layers=1, experts=2, dropout=0.1, longest_dialogue=8, speaker_slots=4, encoder_skip=True
 )
