@@ -6,10 +6,11 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import mlp, mmgcn
+from summer.baselines import dialogue_gcn, mlp, mmgcn
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
     "mlp": mlp.KIND,
     "mmgcn": mmgcn.KIND,
+    "dialogue-gcn": dialogue_gcn.KIND,
 }

@@ -1,8 +1,8 @@
 """MMGCN: one deep graph convolution over the utterances of a dialogue in all modalities.
 
-Hu, Liu, Zhao, Jin 2021, "MMGCN: Multimodal Fusion via Deep Graph Convolution Network for Emotion
-Recognition in Conversation", ACL-IJCNLP, arXiv 2107.06779. Its layers are those of GCNII (Chen et al.
-2020, arXiv 2007.02133).
+Hu, Liu, Zhao, Jin 2021, "MMGCN: Multimodal Fusion via Deep Graph Convolution Network for Emotion Recognition
+in Conversation", ACL-IJCNLP, arXiv 2107.06779. Its layers are those of GCNII (Chen et al. 2020, arXiv
+2007.02133).
 
     h_i^t = [LSTM(u_i^t, h_i-1^t, h_i+1^t)]                 text, two directions
     h_i^m = W_e^m u_i^m + b_e^m                             audio, video
@@ -24,12 +24,12 @@ A modality that an utterance lacks is no node: it has no edge, and zeros stand f
 There is no list of edges: P is a matrix per dialogue and modality, and one over the modalities per utterance,
 so that P H is two batched products.
 
-Departures from the authors' program, where it is not what the paper is said to have: W_l is one matrix, for
-P H and H^0 alike (the program's two are those of GCNII*); the speaker stands beside every modality (the
-program adds it to text alone); there are the 4 layers that `run.sh` asks for (the program builds 64); gamma
-is an option (the program has none, which is 1); the focal loss is that of Lin et al. 2017 (the program's has
-log p in the place of p, and sums over all classes). As in the program cosines are shrunk by 1e-5: the slope
-of arccos has no end at 1.
+Departures from the authors' program, where it is not what the paper is said to have: W_l is one matrix, for P
+H and H^0 alike (the program's two are those of GCNII*); the speaker stands beside every modality (the program
+adds it to text alone); there are the 4 layers that `run.sh` asks for (the program builds 64); gamma is an
+option (the program has none, which is 1); the focal loss is that of Lin et al. 2017 (the program's has log p
+in the place of p, and sums over all classes). As in the program cosines are shrunk by 1e-5: the slope of
+arccos has no end at 1.
 
 Dimensions: batch dialogues, modality modalities, seq utterances, node width of n, hidden width of H, cls
 classes.

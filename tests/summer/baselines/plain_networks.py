@@ -6,9 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 Vector = NDArray[np.float64]
 Weights = Mapping[str, Vector]
+
+
+def weights_of(model: nn.Module) -> dict[str, Vector]:
+    """All of a model's, by name."""
+    return {name: value.numpy().astype(np.float64) for name, value in model.state_dict().items()}
 
 
 def sigmoid(value: Vector) -> Vector:

@@ -17,7 +17,7 @@ from summer.corpus import UNKNOWN_LABEL, Modality, Split
 from summer.model.distillation import SmoothedTruthLoss
 from tests.summer.baselines.learned import accuracy
 from tests.summer.baselines.made_up_relations import SHOWN, ceiling_of_mood, mood_of_all
-from tests.summer.baselines.plain_networks import Vector, Weights, bidirectional, linear, relu
+from tests.summer.baselines.plain_networks import Vector, Weights, bidirectional, linear, relu, weights_of
 from tests.summer.made_up import made_batch, made_conversations
 from tests.summer.made_up_training import shape_with
 from tests.summer.made_up_trimodal import (
@@ -42,10 +42,6 @@ def _seeded() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
         yield
-
-
-def weights_of(model: torch.nn.Module) -> Weights:
-    return {name: value.numpy().astype(np.float64) for name, value in model.state_dict().items()}
 
 
 def encoded(batch: ConversationBatch, dialogue: int, weights: Weights) -> dict[Node, Vector]:
