@@ -18,6 +18,8 @@ import torch
 
 from summer.baselines import BASELINES
 from summer.baselines.bi_gru import BiGruOptions
+from summer.baselines.dialogue_gcn import DialogueGcnOptions
+from summer.baselines.mmgcn import MmgcnOptions
 from summer.baselines.multi_emo import MultiEmoOptions
 from summer.baselines.sdt import SdtOptions
 from summer.classifier import Classifier
@@ -51,6 +53,8 @@ SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large f
         width=8, heads=2, layers=2, feed_forward_width=16, classifier_width=8, dropout=0.1
     ),
     "sdt": SdtOptions(width=8, heads=2, dropout=0.1),
+    "dialogue-gcn": DialogueGcnOptions(encoder_dim=16, graph_dim=16, speakers=3, bases=6, dropout=0.1),
+    "mmgcn": MmgcnOptions(encoder_dim=16, speaker_dim=8, graph_dim=16, dropout=0.1),
 }
 TINY = ModelOptions(
     width=8, heads=2, layers=1, experts=2, dropout=0.1, longest_dialogue=8, speaker_slots=4, encoder_skip=True

@@ -1,0 +1,80 @@
+"""Recurrent networks as their equations read, a step at a time in numpy: an oracle for rivals' encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+Vector = NDArray[np.float64]
+Weights = Mapping[str, Vector]
+
+
+def weights_of(model: nn.Module) -> dict[str, Vector]:
+    """All of a model's, by name."""
+    return {name: value.numpy().astype(np.float64) for name, value in model.state_dict().items()}
+
+
+def sigmoid(value: Vector) -> Vector:
+    """1 / (1 + exp(-value))."""
+    return np.asarray(1 / (1 + np.exp(-value)))
+
+
+def relu(value: Vector) -> Vector:
+    """What is above 0."""
+    return np.maximum(value, 0.0)
+
+
+def softmax(scores: Vector) -> Vector:
+    """Shares of a vector of scores."""
+    powers = np.exp(scores - scores.max())
+    return np.asarray(powers / powers.sum())
+
+
+def linear(weights: Weights, name: str, value: Vector) -> Vector:
+    """W x + b."""
+    return weights[f"{name}.weight"] @ value + weights.get(f"{name}.bias", np.zeros(()))
+
+
+def lstm(weights: Weights, name: str, utterances: Sequence[Vector]) -> list[Vector]:
+    """Hidden states of one direction, in the order given."""
+    hidden = cell = np.zeros(weights[f"{name}.weight_hh_l0"].shape[1])
+    states = []
+    for utterance in utterances:
+        gates = weights[f"{name}.weight_ih_l0"] @ utterance + weights[f"{name}.bias_ih_l0"]
+        gates = gates + weights[f"{name}.weight_hh_l0"] @ hidden + weights[f"{name}.bias_hh_l0"]
+        keeps_in, forgets, new, shows = np.split(gates, 4)
+        cell = sigmoid(forgets) * cell + sigmoid(keeps_in) * np.tanh(new)
+        hidden = sigmoid(shows) * np.tanh(cell)
+        states.append(hidden)
+    return states
+
+
+def gru(weights: Weights, name: str, utterances: Sequence[Vector]) -> list[Vector]:
+    """Hidden states of one direction, in the order given."""
+    hidden = np.zeros(weights[f"{name}.weight_hh_l0"].shape[1])
+    states = []
+    for utterance in utterances:
+        read = np.split(weights[f"{name}.weight_ih_l0"] @ utterance + weights[f"{name}.bias_ih_l0"], 3)
+        held = np.split(weights[f"{name}.weight_hh_l0"] @ hidden + weights[f"{name}.bias_hh_l0"], 3)
+        resets, updates = sigmoid(read[0] + held[0]), sigmoid(read[1] + held[1])
+        hidden = (1 - updates) * np.tanh(read[2] + resets * held[2]) + updates * hidden
+        states.append(hidden)
+    return states
+
+
+CELLS = {"lstm": lstm, "gru": gru}
+
+
+def bidirectional(
+    weights: Weights, name: str, utterances: Sequence[Vector], *, cell: str, layers: int
+) -> list[Vector]:
+    """Both directions side by side, layer upon layer."""
+    read = CELLS[cell]
+    for layer in range(layers):
+        onwards = read(weights, f"{name}.forwards.{layer}", utterances)
+        back = read(weights, f"{name}.backwards.{layer}", utterances[::-1])[::-1]
+        utterances = [np.concatenate(both) for both in zip(onwards, back, strict=True)]
+    return list(utterances)
