@@ -80,7 +80,7 @@ def test_an_own_recipe_is_read_from_its_path(tmp_path: Path) -> None:
 
 def test_options_of_a_rival_and_of_its_training_are_read_and_the_rest_is_its_own() -> None:
     recipe = load_recipe(
-        "demo",
+        "manifest",
         ["baselines.mlp.hidden_dim=8", 'baselines.mlp.modalities=["audio"]', "mlp.most_epochs=3"],
     )
     settings = recipe.settings
