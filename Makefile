@@ -18,7 +18,7 @@ test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 slow: install
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 check: install
 	$(BIN)/ruff format --check .

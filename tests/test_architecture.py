@@ -145,6 +145,7 @@ def test_libraries_do_not_print(package: str) -> None:
         "pipelines.train.command",
         "pipelines.tune.command",
         "pipelines.evaluate.command",
+        "pipelines.reproduce.command",
     ],
 )
 def test_a_light_module_does_not_load_torch(module: str) -> None:
@@ -161,6 +162,7 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
         ("train", "--help"),
         ("tune", "--help"),
         ("evaluate", "--help"),
+        ("reproduce", "--help"),
         ("data", "--help"),
         ("data", "check --help"),
         ("data", "info --help"),

@@ -47,7 +47,7 @@ def typed(features: Path, out: Path, *more: str) -> Result:
     [
         (["--recipe", "dmeo"], "there is no recipe 'dmeo', did you mean 'demo'?"),
         (["--seeds", "many"], "seeds 'many': write them as 0-4 or 0,3"),
-        (["-o", "sdt.lerning_rate=1"], "sdt.learning_rate"),
+        (["-o", "sdt.lerning_rate=1"], "unknown key 'sdt.lerning_rate', did you mean 'learning_rate'?"),
         (["-o", "model.longest_dialogue=3"], "the model reads 3; set model.longest_dialogue"),
         (["--device", "tpu"], "device 'tpu' is not here"),
     ],
