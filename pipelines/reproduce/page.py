@@ -246,9 +246,9 @@ def _blocks(reproduction: Reproduction, found: Found, pictures: Sequence[tuple[s
 
 def _first_lines(reproduction: Reproduction, found: Found) -> str:
     conversations = reproduction.conversations
-    present = " and ".join(conversations.features)
+    present = _joined(list(conversations.features))
     absent = [modality.value for modality in Modality if modality not in conversations.features]
-    lacks = f" **Without {' and without '.join(absent)}**: there is no store of it." if absent else ""
+    lacks = f" **Without {_joined(absent)}**: there is no store of it." if absent else ""
     counts = {split: int(conversations.counted(split).sum()) for split in Split}
     return "\n\n".join(
         [
@@ -259,6 +259,11 @@ def _first_lines(reproduction: Reproduction, found: Found) -> str:
             _who_leads(found),
         ]
     )
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Such as "text, audio and video"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _who_leads(found: Found) -> str:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from summer.corpus import Modality
 from summer.report.published import Published
-from summer.report.tables import Table, percent
+from summer.report.tables import NOTHING, Table, percent
 from summer.runs.standing import Against, Standing
 from summer.training.models import STUDENT
 
-NONE = "–"
 RESOLUTION = 1e-4  # of a printed p-value
 
 
@@ -45,7 +44,7 @@ def systems_table(
         )
         for one in standings
     ]
-    return Table(header=header, rows=tuple(rows))
+    return Table(header=header, rows=tuple(rows)).without_empty_columns()
 
 
 def classes_table(standings: Sequence[Standing], published: Published, labels: Sequence[str]) -> Table:
@@ -73,17 +72,17 @@ def modalities_table(standings: Mapping[tuple[Modality, ...], Standing], publish
         printed = published.modalities.get(frozenset(modalities), (None, None))
         scores = (percent(one.w_acc), percent(one.w_f1), _interval(one.interval_95))
         rows.append((one.title, *scores, *map(_printed, printed)))
-    return Table(header=header, rows=tuple(rows))
+    return Table(header=header, rows=tuple(rows)).without_empty_columns()
 
 
 def components_table(student: Standing, others: Sequence[Standing], against: Mapping[str, Against]) -> Table:
     """Table 4: the whole student, and the same without one of its parts."""
     header = ("student", "w-ACC", "w-F1", "the whole student's lead", "its 95 % interval", "p (Holm)")
-    rows = [("whole", percent(student.w_acc), percent(student.w_f1), NONE, NONE, NONE)]
+    rows = [("whole", percent(student.w_acc), percent(student.w_f1), NOTHING, NOTHING, NOTHING)]
     rows += [
         (one.title, percent(one.w_acc), percent(one.w_f1), *_lead(against.get(one.title))) for one in others
     ]
-    return Table(header=header, rows=tuple(rows))
+    return Table(header=header, rows=tuple(rows)).without_empty_columns()
 
 
 def cost_table(standings: Sequence[Standing]) -> Table:
@@ -95,24 +94,26 @@ def cost_table(standings: Sequence[Standing]) -> Table:
     )
     rows = []
     for one in standings:
-        took, times = one.epoch, NONE
+        took, times = one.epoch, NOTHING
         if took is not None and student is not None:
             times = f"{took.processor_seconds / student.processor_seconds:.2f}"
-        seconds = (NONE, NONE) if took is None else (f"{took.seconds:.2f}", f"{took.processor_seconds:.2f}")
+        seconds = (
+            (NOTHING, NOTHING) if took is None else (f"{took.seconds:.2f}", f"{took.processor_seconds:.2f}")
+        )
         rows.append((one.title, f"{one.parameters:,}", *seconds, times))
-    return Table(header=header, rows=tuple(rows))
+    return Table(header=header, rows=tuple(rows)).without_empty_columns()
 
 
 def _beside_the_paper(one: Standing, published: Published) -> tuple[str, str]:
     printed = published.systems.get(one.model)
     if printed is None:
-        return NONE, NONE
+        return NOTHING, NOTHING
     return f"{printed.w_f1:.2f}", f"{100 * one.mean - printed.w_f1:+.2f}"
 
 
 def _lead(against: Against | None) -> tuple[str, str, str]:
     if against is None:
-        return NONE, NONE, NONE
+        return NOTHING, NOTHING, NOTHING
     low, high = against.test.interval_95
     p_value = f"{against.corrected:.4f}" if against.corrected >= RESOLUTION else f"< {RESOLUTION:.4f}"
     return f"{100 * against.test.difference:+.2f}", f"[{100 * low:+.2f}, {100 * high:+.2f}]", p_value
@@ -120,7 +121,7 @@ def _lead(against: Against | None) -> tuple[str, str, str]:
 
 def _inflation(one: Standing, on_test: Standing | None) -> tuple[str, str]:
     if on_test is None:
-        return NONE, NONE
+        return NOTHING, NOTHING
     return percent(on_test.w_f1), f"{100 * (on_test.mean - one.mean):+.2f}"
 
 
@@ -129,4 +130,4 @@ def _interval(interval: tuple[float, float]) -> str:
 
 
 def _printed(number: float | None) -> str:
-    return NONE if number is None else f"{number:.2f}"
+    return NOTHING if number is None else f"{number:.2f}"

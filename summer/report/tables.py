@@ -12,7 +12,7 @@ from summer.evaluation.confusion import ScoreError
 from summer.evaluation.predictions import Predictions, models_of
 from summer.evaluation.scores import Scores, score, seeds_of
 
-NO_UTTERANCES = "–"
+NOTHING = "–"
 TITLES = {"teacher": "Teacher Model", "student": "Student Model"}  # the paper's words; others by their names
 
 
@@ -28,6 +28,13 @@ class Table:
         rule = [":---", *["---:"] * (len(self.header) - 1)]
         lines = [_cells(self.header), rule, *map(_cells, self.rows)]
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+    def without_empty_columns(self) -> Table:
+        """Without the columns that say nothing in any row."""
+        columns = list(zip(self.header, *self.rows, strict=True))
+        kept = [c for n, c in enumerate(columns) if n == 0 or any(cell != NOTHING for cell in c[1:])]
+        header, *rows = zip(*kept, strict=True)
+        return Table(header=header, rows=tuple(rows))
 
     def turned(self) -> Table:
         """Rows as columns: for a narrow page."""
@@ -86,6 +93,6 @@ def _percentages(scores: Sequence[Scores], labels: LabelSet) -> list[str]:
     for label in labels.names:
         found = [one.per_class[label] for one in scores]
         absent = found[0].support == 0
-        cells.append(NO_UTTERANCES if absent else percent([one.recall for one in found]))
-        cells.append(NO_UTTERANCES if absent else percent([one.f1 for one in found]))
+        cells.append(NOTHING if absent else percent([one.recall for one in found]))
+        cells.append(NOTHING if absent else percent([one.f1 for one in found]))
     return [*cells, percent([one.w_acc for one in scores]), percent([one.w_f1 for one in scores])]
