@@ -6,7 +6,7 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import bi_gru, mlp, multi_emo, sdt
+from summer.baselines import bi_gru, dialogue_rnn, mlp, multi_emo, sdt
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
@@ -14,4 +14,5 @@ BASELINES: Mapping[str, ModelKind] = {
     "bi-gru": bi_gru.KIND,
     "sdt": sdt.KIND,
     "multi-emo": multi_emo.KIND,
+    "dialogue-rnn": dialogue_rnn.KIND,
 }
