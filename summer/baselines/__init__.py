@@ -6,7 +6,16 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import bi_gru, dialogue_gcn, linear, mlp, mmgcn, multi_emo, sdt
+from summer.baselines import (
+    bi_gru,
+    dialogue_gcn,
+    dialogue_rnn,
+    linear,
+    mlp,
+    mmgcn,
+    multi_emo,
+    sdt,
+)
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
@@ -15,6 +24,7 @@ BASELINES: Mapping[str, ModelKind] = {
     "encoder-head": linear.ENCODER_HEAD,
     "mlp": mlp.KIND,
     "bi-gru": bi_gru.KIND,
+    "dialogue-rnn": dialogue_rnn.KIND,
     "dialogue-gcn": dialogue_gcn.KIND,
     "mmgcn": mmgcn.KIND,
     "multi-emo": multi_emo.KIND,

@@ -19,6 +19,7 @@ import torch
 from summer.baselines import BASELINES
 from summer.baselines.bi_gru import BiGruOptions
 from summer.baselines.dialogue_gcn import DialogueGcnOptions
+from summer.baselines.dialogue_rnn import DialogueRnnOptions
 from summer.baselines.mmgcn import MmgcnOptions
 from summer.baselines.multi_emo import MultiEmoOptions
 from summer.baselines.sdt import SdtOptions
@@ -49,6 +50,9 @@ from tests.summer.made_up_training import (
 TRAINED_RIVALS = [name for name, kind in BASELINES.items() if kind.fitted is None]
 SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
     "bi-gru": BiGruOptions(width=8),
+    "dialogue-rnn": DialogueRnnOptions(
+        global_dim=16, party_dim=16, emotion_dim=16, hidden_dim=16, listener_update=True
+    ),
     "multi-emo": MultiEmoOptions(
         width=8, heads=2, layers=2, feed_forward_width=16, classifier_width=8, dropout=0.1
     ),

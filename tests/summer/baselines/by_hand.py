@@ -71,21 +71,24 @@ def gru_states(gru: nn.GRU, rows: Sequence[Array]) -> list[Array]:
 
 
 def dialogue_pass(reading: nn.Module, rows: Sequence[Array], slots: Sequence[int]) -> list[Array]:
-    """e_t of one reading of DialogueRNN in the order given, without listener update."""
-    parties: dict[int, Array] = {}
+    """e_t of one reading of DialogueRNN in the order given."""
+    parties = {slot: np.zeros(reading.party_gru.hidden_size) for slot in slots}
     heard: list[Array] = []
     emotion, emotions = np.zeros(reading.emotion_gru.hidden_size), []
     for row, slot in zip(rows, slots, strict=True):
-        state = parties.get(slot, np.zeros(reading.party_gru.hidden_size))
         last, context = np.zeros(reading.global_gru.hidden_size), np.zeros(reading.global_gru.hidden_size)
         if heard:
             last = heard[-1]
             asked = linear(reading.context_attention.weight, row)
             shares = softmax(np.array([asked @ other for other in heard]))
             context = shares @ np.array(heard)
-        heard.append(gru_step(reading.global_gru, np.concatenate([row, state]), last))
-        parties[slot] = gru_step(reading.party_gru, np.concatenate([row, context]), state)
-        emotion = gru_step(reading.emotion_gru, parties[slot], emotion)
+        heard.append(gru_step(reading.global_gru, np.concatenate([row, parties[slot]]), last))
+        speaker = gru_step(reading.party_gru, np.concatenate([row, context]), parties[slot])
+        if reading.listener_gru is not None:
+            news = np.concatenate([row, speaker])
+            parties = {other: gru_step(reading.listener_gru, news, q) for other, q in parties.items()}
+        parties[slot] = speaker
+        emotion = gru_step(reading.emotion_gru, speaker, emotion)
         emotions.append(emotion)
     return emotions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,18 @@ def material_of(lengths: Lengths = LENGTHS, *, unknown: int = 0) -> Material:
 
 
 def silent_settings(name: str, **training: Any) -> Settings:
-    """A model without dropout."""
+    """A model without dropout of any kind."""
     settings = settings_for(name, **{**training, "batch_dialogues": 3})
     rivals = {
-        rival: ModelSettings(options=replace(own.options, dropout=0.0), training=own.training)
+        rival: ModelSettings(options=_without_dropout(own.options), training=own.training)
         for rival, own in settings.rivals.items()
     }
     return replace(settings, model=replace(settings.model, dropout=0.0), rivals=rivals)
+
+
+def _without_dropout(options: Any) -> Any:
+    shares = [entry.name for entry in fields(options) if entry.name.endswith("dropout")]
+    return replace(options, **dict.fromkeys(shares, 0.0))
 
 
 def place_of(folder: Path, watch: Watch | None = None) -> Workplace:
