@@ -50,6 +50,34 @@ def test_an_orthogonal_turn_and_a_shift_are_found_again() -> None:
     assert np.allclose(alignment.rotation @ alignment.rotation.T, np.eye(6), atol=1e-5)
 
 
+def test_what_the_rows_say_nothing_of_is_turned_as_little_as_can_be() -> None:
+    """Rows in a slanting plane that is turned within itself; all that stands on the plane stays."""
+    axes, _ = np.linalg.qr(rows(5, 5, seed=3))
+    angle = 0.7
+    turn = np.eye(5, dtype=np.float32)
+    turn[:2, :2] = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    turn = axes.T @ turn @ axes
+    plane = rows(8, 2) @ axes[:2]
+    assert np.allclose(procrustes(plane, plane @ turn).rotation, turn, atol=1e-5)
+
+
+def test_a_plane_that_tips_takes_along_no_more_than_it_must() -> None:
+    """Rows along one direction that become rows along another: what is at right angles to both stays."""
+    axes, _ = np.linalg.qr(rows(3, 3, seed=4))
+    along = np.array([[1], [-1], [2], [-2]], dtype=np.float32)
+    line, tipped = along @ axes[:1], along @ axes[1:2]
+    rotation = procrustes(line, tipped).rotation
+    assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+    assert np.allclose(line @ rotation, tipped, atol=1e-6)
+    assert np.allclose(axes[2] @ rotation, axes[2], atol=1e-6)
+
+
+def test_one_row_turns_nothing() -> None:
+    alignment = procrustes(rows(1, 4), rows(1, 4, seed=1))
+    assert np.allclose(alignment.rotation, np.eye(4), atol=1e-6)
+    assert np.allclose(alignment(rows(1, 4)), rows(1, 4, seed=1), atol=1e-6)
+
+
 def test_an_alignment_is_read_as_it_was_written(tmp_path: Path) -> None:
     alignment = procrustes(rows(9, 4), rows(9, 4, seed=1))
     (tmp_path / "a.safetensors").write_bytes(alignment.to_bytes())
