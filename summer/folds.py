@@ -104,19 +104,32 @@ def procrustes(of_fold: NDArray[np.float32], of_whole: NDArray[np.float32]) -> A
         of_fold, of_whole: (rows, dim) of the same rows, in the same order.
     """
     mean_of_fold, mean_of_whole = of_fold.mean(axis=0), of_whole.mean(axis=0)
-    moment = (of_fold - mean_of_fold).astype(np.float64).T @ (of_whole - mean_of_whole).astype(np.float64)
+    centred = ((of_fold - mean_of_fold).astype(np.float64), (of_whole - mean_of_whole).astype(np.float64))
     return Alignment(
-        rotation=_rotation(moment).astype(np.float32), mean_of_fold=mean_of_fold, mean_of_whole=mean_of_whole
+        rotation=_rotation(*centred).astype(np.float32),
+        mean_of_fold=mean_of_fold,
+        mean_of_whole=mean_of_whole,
     )
 
 
-def _rotation(moment: NDArray[np.float64]) -> NDArray[np.float64]:
+def _rotation(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The orthogonal Q for which one Q is nearest to the other; few rows turn the space that they span."""
+    count, dim = one.shape
+    if 2 * count >= dim:
+        return _nearest(one.T @ other)
+    space, _ = np.linalg.qr(np.concatenate([one, other]).T)
+    inside = _nearest((one @ space).T @ (other @ space))
+    rotation: NDArray[np.float64] = np.eye(dim) + space @ (inside - np.eye(2 * count)) @ space.T
+    return rotation
+
+
+def _nearest(moment: NDArray[np.float64]) -> NDArray[np.float64]:
     """The orthogonal matrix nearest to the moment, and to the identity where the moment is 0."""
     left, sizes, right = np.linalg.svd(moment)
     told = int((sizes > NEGLIGIBLE * sizes[0]).sum())
     rotation: NDArray[np.float64] = left[:, :told] @ right[:told]
     if told < len(sizes):
         open_left, open_right = left[:, told:], right[told:]
-        one, _, other = np.linalg.svd(open_left.T @ open_right.T)
-        rotation = rotation + open_left @ (one @ other) @ open_right
+        turn, _, back = np.linalg.svd(open_left.T @ open_right.T)
+        rotation = rotation + open_left @ (turn @ back) @ open_right
     return rotation
