@@ -34,6 +34,7 @@ from extraction.weights import Weights
 from summer.corpus import Split, Utterance
 from summer.folds import procrustes
 from summer.runs.experiment import accelerators
+from tests.summer.two_processes import in_two_processes
 
 COLOURS = ((200, 60, 60), (60, 60, 200), (60, 200, 60), (200, 200, 60))
 QUICK = TuningOptions(epochs=1, learning_rate=1e-4, batch_clips=4, trained_blocks=1)
@@ -313,3 +314,24 @@ def test_whatever_changes_the_file_changes_its_name(
 ) -> None:
     few = two_folds(tmp_path)
     assert few.work(random_weights, **CHANGES[what](few)).digest != few.work(random_weights).digest
+
+
+def in_one_of_several(index: int, *, start: Weights, faces: Path, folder: Path) -> str:
+    """Tune in one of several processes."""
+    del index
+    return str(tuned(two_folds(faces).work(start), folder).path)
+
+
+@pytest.mark.slow
+def test_two_processes_make_the_networks_and_alignments_of_one(
+    random_weights: Weights, tmp_path: Path
+) -> None:
+    work = partial(in_one_of_several, start=random_weights, faces=tmp_path / "faces")
+    alone = work(0, folder=tmp_path / "one")
+    both = in_two_processes(partial(work, folder=tmp_path / "two"), seconds=240.0)
+    assert both[0] == both[1]
+    expected, found = load_file(alone), load_file(both[0])
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        scale = float(tensor.abs().max())
+        torch.testing.assert_close(found[name], tensor, atol=2e-3 * scale, rtol=0, msg=name)
