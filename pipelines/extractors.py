@@ -18,6 +18,7 @@ from summer.corpus import Modality
 
 if TYPE_CHECKING:
     from extraction.text.training import TuningProgress
+    from extraction.video.extractor import LFNet3D
 
 LOGGER = logging.getLogger("extraction")
 
@@ -60,6 +61,7 @@ def _audio(_: Setting) -> Extractor:
 def _video(setting: Setting) -> Extractor:
     from extraction.video.by_speaker import BySpeaker
     from extraction.video.extractor import LISTENING, LFNet3D
+    from extraction.video.network.folded import load_folds
     from extraction.video.network.tuned import check_layer, tuning_of
 
     recipe = setting.recipe.video
@@ -71,7 +73,7 @@ def _video(setting: Setting) -> Extractor:
         check_layer(found, tuning, recipe.layer)
     by_speaker = recipe.face_choice == "speaker"
     make = partial(BySpeaker, absent_speaker=recipe.absent_speaker) if by_speaker else LFNet3D
-    return make(
+    extractor = make(
         backbone=recipe.backbone,
         weights=found,
         recogniser=None if tuning is None else weights.vggface2(),
@@ -85,6 +87,29 @@ def _video(setting: Setting) -> Extractor:
         batch_size=setting.batch_size,
         keep_crops=setting.folder / "crops" if setting.keep_crops else None,
     )
+    _check_folds(recipe, extractor)
+    if extractor.folds is not None:
+        extractor.folds.check(setting.corpus)
+        load_folds(found, layer=recipe.layer, over_time=recipe.over_time)  # damage is to be told now
+    return extractor
+
+
+def _check_folds(recipe: VideoRecipe, extractor: LFNet3D) -> None:
+    """Refuse weights that do not hold the folds that a recipe asks for; one that asks for none takes any."""
+    found, weights_name = extractor.folds, recipe.weights or "the published weights"
+    asked = f"video.folds = {recipe.folds} with video.new_rows {recipe.new_rows!r}"
+    if not recipe.folds:
+        return
+    if found is None:
+        raise ValueError(
+            f"{asked}, and {weights_name} hold one network; give video.weights a file that summer-tune made "
+            "with these folds, or leave video.folds at 0"
+        )
+    if (found.count, found.new_rows) != (recipe.folds, recipe.new_rows):
+        raise ValueError(
+            f"{asked}, and {weights_name} hold {found.count} folds and read new rows by {found.new_rows!r}; "
+            "tune with the former, or leave video.folds at 0"
+        )
 
 
 def judge_of(recipe: VideoRecipe) -> Weights | None:

@@ -99,6 +99,10 @@ class VideoRecipe:
             path to its weights, which must then be there; "motion": motion and loudness.
         absent_speaker: with face_choice "speaker", whether rows whose speaker is not in the picture are
             masked in training, or keep the face that talks most.
+        folds: of `summer-tune --dataset`: networks that read the training rows they were not tuned on; 0: one
+            network reads all. An extraction follows its weights; what is said here must agree with them.
+        new_rows: with folds, who reads dev, test and new rows: one more network, tuned on the whole training
+            split, or all of the folds', whose mean is kept.
     """
 
     backbone: Literal["inception_resnet_v1", "r3d_18"] = "inception_resnet_v1"
@@ -110,6 +114,8 @@ class VideoRecipe:
     absent_speaker: Literal["masked", "kept"] = "masked"
     keyframe_every: int = Field(default=10, ge=1)
     most_keyframes: int = Field(default=256, ge=1)
+    folds: int = Field(default=0, ge=0)
+    new_rows: Literal["whole", "mean"] = "whole"
     tuning: VideoTuningRecipe = field(default_factory=VideoTuningRecipe)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from extraction import weights
 from extraction.extractor import Clip, Extractor
+from extraction.folds import deal
 from extraction.text import RobertaText
 from extraction.text.folds import Fold, OutOfFoldText, fit_alignment, without_fold
 from extraction.text.training import TuningOptions
@@ -18,9 +19,7 @@ from extraction.text.tuning import tune_text
 from pipelines.extractors import Setting
 from pipelines.recipe import TuningRecipe
 from summer.durable import write_aside
-from summer.folds import Alignment, folds_of
-
-FEWEST_FOLDS_TO_AVERAGE = 3
+from summer.folds import Alignment
 
 Build = Callable[..., RobertaText]
 
@@ -91,12 +90,7 @@ def _tuned(build: Build, setting: Setting, clips: Sequence[Clip], name: str, wha
 def _out_of_fold(build: Build, setting: Setting, clips: Sequence[Clip]) -> OutOfFoldText:
     """An encoder without each fold, and the one tuned on all where that one reads new rows."""
     recipe = setting.recipe.text
-    fold_of = folds_of((clip.dialogue for clip in clips), recipe.folds, option="text.folds")
-    if recipe.new_rows == "mean" and recipe.folds < FEWEST_FOLDS_TO_AVERAGE:
-        raise ValueError(
-            f"text.folds = {recipe.folds} with text.new_rows 'mean': two encoders share no training rows to "
-            f"be aligned by; give {FEWEST_FOLDS_TO_AVERAGE} or more, or text.new_rows 'whole'"
-        )
+    fold_of = deal(clips, recipe.folds, recipe.new_rows, table="text")
     whole = (
         None if recipe.new_rows == "mean" else _tuned(build, setting, clips, "text.encoder", "all folds: ")
     )

@@ -11,7 +11,12 @@ share what that takes:
       x' = (x - m_k) Q + m        Q orthogonal: nearest for rows that both were trained on
 
   (orthogonal Procrustes, Schoenemann 1966: Q = U V^T, where U S V^T is the singular value decomposition of
-  the moment of both; m_k and m are the means of those rows).
+  the moment of both; m_k and m are the means of those rows). Fewer rows than dimensions leave Q open where
+  S is 0; there, with U_0 and V_0 the vectors of that part, it turns as little as can be,
+
+      Q = U_1 V_1^T + U_0 R V_0^T        R orthogonal, nearest to U_0^T V_0: the largest trace of Q
+
+  because networks that started at one have their axes in common before anything turns them.
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ from safetensors.numpy import load_file, save
 from summer.corpus import Dialogue, Split
 
 LEAST_FOLDS = 2
+NEGLIGIBLE = 1e-10  # of a moment's largest singular value: what rounding leaves where nothing is
 
 
 def folds_of(dialogues: Iterable[Dialogue], folds: int, *, option: str) -> dict[str, int]:
@@ -98,8 +104,32 @@ def procrustes(of_fold: NDArray[np.float32], of_whole: NDArray[np.float32]) -> A
         of_fold, of_whole: (rows, dim) of the same rows, in the same order.
     """
     mean_of_fold, mean_of_whole = of_fold.mean(axis=0), of_whole.mean(axis=0)
-    moment = (of_fold - mean_of_fold).astype(np.float64).T @ (of_whole - mean_of_whole).astype(np.float64)
-    left, _, right = np.linalg.svd(moment)
+    centred = ((of_fold - mean_of_fold).astype(np.float64), (of_whole - mean_of_whole).astype(np.float64))
     return Alignment(
-        rotation=(left @ right).astype(np.float32), mean_of_fold=mean_of_fold, mean_of_whole=mean_of_whole
+        rotation=_rotation(*centred).astype(np.float32),
+        mean_of_fold=mean_of_fold,
+        mean_of_whole=mean_of_whole,
     )
+
+
+def _rotation(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The orthogonal Q for which one Q is nearest to the other; few rows turn the space that they span."""
+    count, dim = one.shape
+    if 2 * count >= dim:
+        return _nearest(one.T @ other)
+    space, _ = np.linalg.qr(np.concatenate([one, other]).T)
+    inside = _nearest((one @ space).T @ (other @ space))
+    rotation: NDArray[np.float64] = np.eye(dim) + space @ (inside - np.eye(2 * count)) @ space.T
+    return rotation
+
+
+def _nearest(moment: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The orthogonal matrix nearest to the moment, and to the identity where the moment is 0."""
+    left, sizes, right = np.linalg.svd(moment)
+    told = int((sizes > NEGLIGIBLE * sizes[0]).sum())
+    rotation: NDArray[np.float64] = left[:, :told] @ right[:told]
+    if told < len(sizes):
+        open_left, open_right = left[:, told:], right[told:]
+        turn, _, back = np.linalg.svd(open_left.T @ open_right.T)
+        rotation = rotation + open_left @ (turn @ back) @ open_right
+    return rotation

@@ -26,46 +26,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extraction.extractor import Clip, Outcome, fingerprint_of
+from extraction.folds import dialogues_to_align_by, fold_of_clip, with_logits
 from extraction.text.encoder import RobertaText
 from extraction.text.pretrained import TextModelError
 from summer.corpus import Modality, Split
 from summer.folds import Alignment, procrustes
 from summer.store import EncoderHead
 
-ROWS_TO_ALIGN_BY = 2048
-
-
-def with_logits(
-    vectors: NDArray[np.float32], logits: NDArray[np.float32], head: EncoderHead
-) -> NDArray[np.float32]:
-    """The nearest vectors to which a head gives the logits.
-
-    Args:
-        vectors: (rows, dim).
-        logits: (rows, classes).
-    """
-    missing = logits - head.logits(vectors)
-    moved: NDArray[np.float32] = vectors + missing @ np.linalg.pinv(head.weight).T.astype(np.float32)
-    return moved
-
 
 def without_fold(clips: Sequence[Clip], fold_of: Mapping[str, int], fold: int) -> list[Clip]:
     """The clips but those of a fold's training dialogues."""
-    return [clip for clip in clips if _fold(clip, fold_of) != fold]
+    return [clip for clip in clips if fold_of_clip(clip, fold_of) != fold]
 
 
-def fit_alignment(
-    fold: RobertaText, reference: RobertaText, clips: Sequence[Clip], *, rows: int = ROWS_TO_ALIGN_BY
-) -> Alignment:
+def fit_alignment(fold: RobertaText, reference: RobertaText, clips: Sequence[Clip]) -> Alignment:
     """Fit the rotation on training clips that both encoders were tuned on.
 
     Args:
         clips: that both were tuned on; evenly spaced dialogues of the training split serve.
     """
     training = [clip for clip in clips if clip.utterance.split is Split.TRAIN]
-    names = list(dict.fromkeys(clip.dialogue.name for clip in training))
-    step = max(1, len(training) // rows)
-    kept = set(names[::step])
+    kept = dialogues_to_align_by([clip.dialogue.name for clip in training])
     chosen = [clip for clip in training if clip.dialogue.name in kept]
     pairs = [
         (own.vector, other.vector)
@@ -130,11 +111,11 @@ class OutOfFoldText:
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome per clip, in order; column `fold` counts from 1, 0 for clips that no fold has seen."""
         outcomes: dict[int, Outcome] = {}
-        folds = [_fold(clip, self.fold_of) for clip in clips]
-        for fold in sorted(set(folds)):
+        folds = [fold_of_clip(clip, self.fold_of) for clip in clips]
+        for fold in dict.fromkeys(folds):
             rows = [row for row, of in enumerate(folds) if of == fold]
             chosen = [clips[row] for row in rows]
-            read = self._read_new(chosen) if fold < 0 else self._read(fold, chosen)
+            read = self._read_new(chosen) if fold is None else self._read(fold, chosen)
             outcomes |= zip(rows, read, strict=True)
         return [outcomes[row] for row in range(len(clips))]
 
@@ -145,7 +126,8 @@ class OutOfFoldText:
 
     def reads(self, clip: Clip) -> Sequence[object]:
         """Words and speakers in reach, and by which encoder they are read."""
-        return (_fold(clip, self.fold_of), *self.folds[0].encoder.reads(clip))
+        fold = fold_of_clip(clip, self.fold_of)
+        return (-1 if fold is None else fold, *self.folds[0].encoder.reads(clip))  # -1: as in stores of old
 
     def _read_new(self, clips: Sequence[Clip]) -> list[Outcome]:
         if self.whole is not None:
@@ -186,11 +168,6 @@ def _description(fold: Fold) -> str:
     if fold.alignment is None:
         return f"{weights}, the reference"
     return f"{weights}, aligned by {fold.alignment.sha256}"
-
-
-def _fold(clip: Clip, fold_of: Mapping[str, int]) -> int:
-    """The clip's fold; -1 for one that all encoders may read."""
-    return fold_of.get(clip.dialogue.name, -1) if clip.utterance.split is Split.TRAIN else -1
 
 
 def _head_of(encoder: RobertaText) -> EncoderHead:

@@ -28,6 +28,7 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 
 from extraction.allocator import keep_freed_memory
+from extraction.schedule import check_schedule
 from extraction.text.batches import TrainingBatches, batches_by_tokens
 from extraction.text.classifier import WEIGHTED_F1, EmotionClassifier, Row, collate, score
 
@@ -58,11 +59,11 @@ class TuningOptions:
     def __post_init__(self) -> None:
         if min(self.epochs, self.batch_size) < 1:
             raise ValueError(f"{self.epochs} epochs of batches of {self.batch_size}: give 1 or more of both")
-        if not (self.learning_rate > 0 and self.weight_decay >= 0 and 0 <= self.warmup_share < 1):
-            raise ValueError(
-                f"learning rate {self.learning_rate}, weight decay {self.weight_decay}, warm-up share "
-                f"{self.warmup_share}: give a rate above 0, a decay of 0 or more, a share in [0, 1)"
-            )
+        check_schedule(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup_share=self.warmup_share,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

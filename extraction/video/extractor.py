@@ -32,6 +32,7 @@ from extraction.video.faces.following import follow
 from extraction.video.faces.sightings import Sightings, gather
 from extraction.video.faces.speaking import ActiveSpeaker, Judge, MotionWithSound, Sound
 from extraction.video.faces.tracks import Track, link
+from extraction.video.folds import VideoFolds
 from extraction.video.network.backbones import (
     Backbone,
     BackboneName,
@@ -41,6 +42,7 @@ from extraction.video.network.backbones import (
     not_default,
 )
 from extraction.video.network.cepstra import SAMPLING_RATE
+from extraction.video.network.folded import folds_in
 from extraction.video.network.lfnet3d import Layer, OverTime
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
@@ -58,7 +60,8 @@ class LFNet3D:
 
     Args:
         backbone: "inception_resnet_v1" or "r3d_18".
-        weights: of the backbone.
+        weights: of the backbone; where they are networks of folds, each training row is read by the one that
+            did not see its dialogue (folds.py).
         recogniser: of the face recogniser that links tracks, where `weights` are tuned; None: the same.
         layer: whose values are the vector, "block8" or "repeat_2", see lfnet3d.py.
         over_time: "mean" or "mean-and-deviation" over the keyframes.
@@ -72,6 +75,7 @@ class LFNet3D:
 
     Raises:
         ValueError: an option out of its range.
+        WeightsUnavailable: tuned weights whose record cannot be read.
     """
 
     modality = Modality.VIDEO
@@ -113,6 +117,7 @@ class LFNet3D:
         self.chunk = KEYFRAMES_AT_ONCE if batch_size is None else batch_size
         _check_positive(keyframe_every=keyframe_every, most_keyframes=most_keyframes, batch_size=self.chunk)
         self.weights, self.recogniser = weights, recogniser
+        self.folds = folds_in(weights)
         self.keyframe_every = keyframe_every
         self.most_keyframes = most_keyframes
         self.device = device
@@ -121,11 +126,14 @@ class LFNet3D:
             MotionWithSound() if speaking is None else ActiveSpeaker(weights=speaking, device=device)
         )
         self.dim = dim_of(self.backbone, self.layer, self.over_time)
+        if self.folds is not None:
+            self.columns = {**self.columns, "fold": "int"}
         self.settings: Mapping[str, str] = {
             "method": METHOD,
             "backbone": backbone,
             **not_default(self.layer, self.over_time),
             "weights": weights.sha256,
+            **({} if self.folds is None else _told_of(self.folds)),
             **({} if recogniser is None else {"recogniser": recogniser.sha256}),
             "face_choice": face_choice,
             **({"speaking": _judged_by(speaking)} if self.face_choice in LISTENING else {}),
@@ -147,8 +155,9 @@ class LFNet3D:
         return [self._outcome(clip) for clip in clips]
 
     def reads(self, clip: Clip) -> Sequence[object]:
-        """The times: words, labels and speakers change no picture."""
-        return (clip.utterance.start_seconds, clip.utterance.end_seconds)
+        """The times, and by which networks they are read: words, labels and speakers change no picture."""
+        times = (clip.utterance.start_seconds, clip.utterance.end_seconds)
+        return times if self.folds is None else (*times, self.folds.fold(clip))
 
     def _outcome(self, clip: Clip) -> Outcome:
         if clip.video is None:
@@ -177,14 +186,7 @@ class LFNet3D:
         )
 
     def _vector_of_a_face(self, clip: Clip, sightings: Sightings) -> Outcome:
-        backbone = load_backbone(
-            self.backbone,
-            self.weights,
-            self.device,
-            layer=self.layer,
-            over_time=self.over_time,
-            recogniser=self.recogniser,
-        )
+        backbone = self._reader_of(clip)
         embed = backbone.embed if backbone.recognises_faces else None
         tracks = link(sightings.keyframes, sightings.cuts, embed)
         keyframes = len(sightings.keyframes)
@@ -197,7 +199,20 @@ class LFNet3D:
         if self.face_choice in LISTENING:
             choice = self._against_the_other_half(clip, choice, sightings.cuts)
         told = {**_told(choice, keyframes), "tracks": len(tracks)}
+        if self.folds is not None:
+            told["fold"] = 0 if backbone.fold is None else backbone.fold + 1
         return self._outcome_of(clip, choice, backbone, told)
+
+    def _reader_of(self, clip: Clip) -> Backbone:
+        backbone = load_backbone(
+            self.backbone,
+            self.weights,
+            self.device,
+            layer=self.layer,
+            over_time=self.over_time,
+            recogniser=self.recogniser,
+        )
+        return backbone if self.folds is None else replace(backbone, fold=self.folds.fold(clip))
 
     def _outcome_of(
         self, clip: Clip, choice: Choice, backbone: Backbone, told: Mapping[str, int | float | str]
@@ -244,6 +259,10 @@ class LFNet3D:
         frames = read_grey_frames(span)
         scores = self.judge(follow(tracks, cuts, frames), sound, len(tracks))
         return Talk(scores=scores, says=self.judge.says, least=self.judge.least)
+
+
+def _told_of(folds: VideoFolds) -> dict[str, str]:
+    return {"folds": str(folds.count), "new_rows": folds.new_rows}
 
 
 def _told(choice: Choice, keyframes: int) -> dict[str, int | float | str]:

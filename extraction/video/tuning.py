@@ -117,7 +117,7 @@ def tune_video(
     progress = folder / f".{tuned.stem}.progress"
     processes = processes_of(accelerator)
     with ExitStack() as held:
-        processes.by_main(lambda: _lock(tuned, held))
+        processes.by_main(lambda: keep_others_out(tuned, held))
         if not processes.by_main(tuned.is_file):
             with alike():
                 network = load_network(tuning.start, layer=tuning.layer, over_time=tuning.over_time)
@@ -136,8 +136,13 @@ def tune_video(
     return Weights(path=tuned, sha256=file_sha256(tuned), source="given", name=str(tuned))
 
 
-def _lock(tuned: Path, held: ExitStack) -> None:
-    """Let one run tune; a second one would write the same files."""
+def keep_others_out(tuned: Path, held: ExitStack) -> None:
+    """Let one run make a file; a second one would write the same ones.
+
+    Raises:
+        TuningError: another run is at it.
+        DiskError: the disk is full or refuses.
+    """
     with explained_disk_errors(tuned):
         tuned.parent.mkdir(parents=True, exist_ok=True)
         lock: TextIO = held.enter_context((tuned.parent / f".{tuned.stem}.lock").open("w"))

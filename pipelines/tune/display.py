@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +12,7 @@ from rich.markup import escape
 from extraction.video.clips.people import People, PeopleProgress, Person
 from extraction.video.network.training import TuningProgress
 from extraction.video.network.tuned import tuning_of
+from extraction.video.tuning_folds import AligningProgress
 from extraction.weights import Weights
 
 SECONDS_BETWEEN_LINES = 30.0
@@ -48,15 +50,28 @@ def print_people(console: Console, people: People, found: Sequence[Person]) -> N
         )
 
 
-def tuning_lines(console: Console) -> Callable[[TuningProgress], None]:
-    """Lines on the tuning: one every half minute, and one per epoch."""
-    last_line, epochs = [time.monotonic()], [0]
+def tuning_lines(console: Console) -> Callable[[str, TuningProgress], None]:
+    """Lines on the tuning: one every half minute, and one per epoch; of folds each says which network."""
+    last_line, last_epoch = [time.monotonic()], [("", 0)]
 
-    def show(progress: TuningProgress) -> None:
+    def show(which: str, progress: TuningProgress) -> None:
+        now, epoch = time.monotonic(), (which, len(progress.dev_scores))
+        if now - last_line[0] > SECONDS_BETWEEN_LINES or epoch != last_epoch[0]:
+            last_line[0], last_epoch[0] = now, epoch
+            console.print(f"video: tuning, {which + ': ' if which else ''}{progress}", highlight=False)
+
+    return show
+
+
+def aligning_lines(console: Console) -> Callable[[str, AligningProgress], None]:
+    """Lines on the reading of rows by which networks are aligned: one every half minute, and the last."""
+    last_line = [time.monotonic()]
+
+    def show(which: str, progress: AligningProgress) -> None:
         now = time.monotonic()
-        if now - last_line[0] > SECONDS_BETWEEN_LINES or len(progress.dev_scores) != epochs[0]:
-            last_line[0], epochs[0] = now, len(progress.dev_scores)
-            console.print(f"video: tuning, {progress}", highlight=False)
+        if now - last_line[0] > SECONDS_BETWEEN_LINES or progress.finished == progress.total:
+            last_line[0] = now
+            console.print(f"video: {which}: {progress}", highlight=False)
 
     return show
 
@@ -64,9 +79,15 @@ def tuning_lines(console: Console) -> Callable[[TuningProgress], None]:
 def print_tuned(console: Console, made: Weights) -> None:
     """Say how it went, where the weights are, and how they are used."""
     record = tuning_of(made) or {}
-    scores = ", ".join(f"{score:.3f}" for score in record.get("dev_scores", ()))
+    networks: Mapping[str, Mapping[str, Any]] = record.get("networks", {"": record})
+    for name, network in networks.items():
+        scores = ", ".join(f"{score:.3f}" for score in network.get("dev_scores", ()))
+        console.print(
+            f"video: {name + ', ' if name else ''}dev {record.get('score')} by epoch {scores}; epoch "
+            f"{network.get('best_epoch')} is kept",
+            highlight=False,
+        )
     console.print(
-        f"video: dev {record.get('score')} by epoch {scores}; epoch {record.get('best_epoch')} is kept\n"
         f"{escape(str(made.path))}\n"
         f"use it: summer-extract --modality video -o video.weights={escape(str(made.path))}",
         highlight=False,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from accelerate import Accelerator
 from rich.console import Console
@@ -20,22 +22,50 @@ from extraction.run import extract
 from extraction.video.clips.people import People, align_people
 from extraction.video.clips.utterances import Utterances
 from extraction.video.extractor import LFNet3D
+from extraction.video.folds import VideoFolds
 from extraction.video.network.backbones import load_detector
 from extraction.video.network.training import TuningOptions, TuningStopped
+from extraction.video.network.tuned import check_is_one, tuning_of
 from extraction.video.tuning import Tuning, tune_video
+from extraction.video.tuning_folds import FoldsTuning, tune_folds
+from extraction.weights import Weights
 from pipelines.console import INTERRUPTED, clean_stop, speaks
 from pipelines.devices import device_named
 from pipelines.extract.display import progress_bar
 from pipelines.extract.run import engine_for
-from pipelines.recipe import Recipe, VideoTuningRecipe, load_recipe, recipe_of_dataset
+from pipelines.recipe import Recipe, VideoRecipe, VideoTuningRecipe, load_recipe, recipe_of_dataset
 from pipelines.train.run import errors_said_once
 from pipelines.tune.command import TuningOrder
-from pipelines.tune.display import people_lines, print_people, print_tuned, tuning_lines
+from pipelines.tune.display import aligning_lines, people_lines, print_people, print_tuned, tuning_lines
 from summer.corpus import Split
 from summer.processes import alike, part, processes_of
 from summer.runs.experiment import accelerators
 
 ONLY_VIDEO = "video"
+
+
+class _Where(TypedDict):
+    """What every tuning of a command is given."""
+
+    folder: Path
+    accelerator: Accelerator
+    should_stop: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Emotions:
+    """The labelled faces of a corpus.
+
+    Args:
+        name: of the tuned file, before what is added to it.
+        source: in words.
+        folds: None where one network is tuned.
+    """
+
+    name: str
+    source: str
+    utterances: Utterances
+    folds: VideoFolds | None
 
 
 def carry_out(order: TuningOrder) -> int:
@@ -83,6 +113,18 @@ def _check(order: TuningOrder) -> None:
         )
 
 
+def _check_recipe(order: TuningOrder, video: VideoRecipe) -> None:
+    if video.backbone != "inception_resnet_v1":
+        raise ValueError(
+            f"video.backbone {video.backbone!r} is not tuned here; leave it at inception_resnet_v1"
+        )
+    if order.faces is not None and video.folds:
+        raise ValueError(
+            f"video.folds = {video.folds} with --faces: who people are is no label of a corpus, and no row "
+            "of one is seen; leave video.folds at 0"
+        )
+
+
 def _tune(
     console: Console,
     order: TuningOrder,
@@ -91,37 +133,43 @@ def _tune(
     should_stop: Callable[[], bool],
 ) -> None:
     video = recipe.video
-    if video.backbone != "inception_resnet_v1":
-        raise ValueError(
-            f"video.backbone {video.backbone!r} is not tuned here; leave it at inception_resnet_v1"
-        )
+    with alike():
+        _check_recipe(order, video)
     processes = processes_of(accelerator)
     given = Path(video.weights) if video.weights else None
     start = processes.by_main(lambda: weights.vggface2(given))  # fetched once
-    name, source, clips = processes.by_main(
-        lambda: (
-            _people(console, order, video.tuning, should_stop)
-            if order.faces is not None
-            else _utterances(console, order, recipe, should_stop)
-        )
-    )
-    tuning = Tuning(
+    with alike():
+        check_is_one(start, tuning_of(start))
+    tuning_on = partial(
+        Tuning,
         start=start,
-        clips=clips,
-        source=source,
         options=video_tuning_options(video.tuning),
         layer=video.layer,
         over_time=video.over_time,
     )
-    made = tune_video(
-        tuning,
-        folder=order.out,
-        name=name,
-        accelerator=accelerator,
-        on_progress=tuning_lines(console),
-        should_stop=should_stop,
-    )
+    show = tuning_lines(console)
+    where = _Where(folder=order.out, accelerator=accelerator, should_stop=should_stop)
+    if order.faces is not None:
+        people = processes.by_main(lambda: _people(console, order, video.tuning, should_stop))
+        on_people = tuning_on(clips=people, source=f"people of {order.faces.resolve().name}")
+        made = tune_video(on_people, name="video.people", on_progress=partial(show, ""), **where)
+    else:
+        found = processes.by_main(lambda: _emotions(console, order, recipe, should_stop))
+        made = _tune_on_emotions(console, found, partial(tuning_on, source=found.source), where)
     print_tuned(console, made)
+
+
+def _tune_on_emotions(
+    console: Console, found: _Emotions, tuning_on: Callable[..., Tuning], where: _Where
+) -> Weights:
+    """One network on the whole training split; where that was dealt, networks without each fold."""
+    show = tuning_lines(console)
+    if found.folds is None:
+        tuning = tuning_on(clips=found.utterances)
+        return tune_video(tuning, name=found.name, on_progress=partial(show, ""), **where)
+    with alike():
+        work = FoldsTuning(tuning_on=tuning_on, utterances=found.utterances, folds=found.folds)
+    return tune_folds(work, name=found.name, on_progress=show, on_aligning=aligning_lines(console), **where)
 
 
 def video_tuning_options(recipe: VideoTuningRecipe) -> TuningOptions:
@@ -140,7 +188,7 @@ def video_tuning_options(recipe: VideoTuningRecipe) -> TuningOptions:
 
 def _people(
     console: Console, order: TuningOrder, recipe: VideoTuningRecipe, should_stop: Callable[[], bool]
-) -> tuple[str, str, People]:
+) -> People:
     assert order.faces is not None
     found = align_people(
         order.faces,
@@ -154,15 +202,17 @@ def _people(
         raise TuningStopped
     people = People(found, frames=recipe.clip_frames)
     print_people(console, people, found)
-    return "video.people", f"people of {order.faces.resolve().name}", people
+    return people
 
 
-def _utterances(
+def _emotions(
     console: Console, order: TuningOrder, recipe: Recipe, should_stop: Callable[[], bool]
-) -> tuple[str, str, Utterances]:
-    """Let the extractor find and keep the faces of the labelled training and dev rows; a resumable run."""
+) -> _Emotions:
+    """Deal the corpus; find and keep the faces of its labelled training and dev rows, a resumable run."""
     assert order.dataset is not None
     whole = open_corpus(order.dataset, order.root, recipe.corpus)
+    video = recipe.video
+    folds = VideoFolds.dealt(whole, video.folds, video.new_rows) if video.folds else None
     corpus = replace(whole, clips=tuple(clip for clip in whole.clips if _is_used(clip)), media_names=())
     job = _faces_job(corpus, order, recipe)
     engine, _ = engine_for(order.workers, device_named(order.device))
@@ -175,9 +225,14 @@ def _utterances(
             f"the faces of {report.missing_rows} utterances could not be looked for "
             f"({'; '.join(report.errors[:1])}); run the same command again"
         )
-    clips = Utterances(job.store, job.folder / "crops", corpus.labels)
-    console.print(f"{corpus.name}: " + ", ".join(f"{n} {what}" for what, n in clips.counts.items()))
-    return f"video.{corpus.name}", f"training split of {corpus.name}, {corpus.protocol}", clips
+    utterances = Utterances.of_store(job.store, job.folder / "crops", corpus.labels)
+    console.print(f"{corpus.name}: " + ", ".join(f"{n} {what}" for what, n in utterances.counts.items()))
+    return _Emotions(
+        name=f"video.{corpus.name}",
+        source=f"training split of {corpus.name}, {corpus.protocol}",
+        utterances=utterances,
+        folds=folds,
+    )
 
 
 def _is_used(clip: Clip) -> bool:

@@ -50,6 +50,44 @@ def test_an_orthogonal_turn_and_a_shift_are_found_again() -> None:
     assert np.allclose(alignment.rotation @ alignment.rotation.T, np.eye(6), atol=1e-5)
 
 
+@pytest.mark.parametrize("dim", [5, 16, 17, 60])
+def test_what_the_rows_say_nothing_of_is_turned_as_little_as_can_be(dim: int) -> None:
+    """Eight rows in a slanting plane that is turned within itself; all that stands on the plane stays."""
+    axes, _ = np.linalg.qr(rows(dim, dim, seed=3))
+    angle = 0.7
+    turn = np.eye(dim, dtype=np.float32)
+    turn[:2, :2] = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    turn = axes.T @ turn @ axes
+    plane = rows(8, 2) @ axes[:2]
+    assert np.allclose(procrustes(plane, plane @ turn).rotation, turn, atol=1e-5)
+
+
+def test_a_plane_that_tips_takes_along_no_more_than_it_must() -> None:
+    """Rows along one direction that become rows along another: what is at right angles to both stays."""
+    axes, _ = np.linalg.qr(rows(3, 3, seed=4))
+    along = np.array([[1], [-1], [2], [-2]], dtype=np.float32)
+    line, tipped = along @ axes[:1], along @ axes[1:2]
+    rotation = procrustes(line, tipped).rotation
+    assert np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-6)
+    assert np.allclose(line @ rotation, tipped, atol=1e-6)
+    assert np.allclose(axes[2] @ rotation, axes[2], atol=1e-6)
+
+
+def test_few_rows_turn_what_they_turn_where_all_else_is_told_to_stay_by_the_least_of_weights() -> None:
+    fold, whole = rows(3, 10), rows(3, 10, seed=1)
+    few = procrustes(fold, whole).rotation
+    assert np.allclose(few @ few.T, np.eye(10), atol=1e-6)
+    centred = [(each - each.mean(axis=0)).astype(np.float64) for each in (fold, whole)]
+    left, _, right = np.linalg.svd(centred[0].T @ centred[1] + 1e-9 * np.eye(10))
+    assert np.allclose(few, left @ right, atol=1e-4)
+
+
+def test_one_row_turns_nothing() -> None:
+    alignment = procrustes(rows(1, 4), rows(1, 4, seed=1))
+    assert np.allclose(alignment.rotation, np.eye(4), atol=1e-6)
+    assert np.allclose(alignment(rows(1, 4)), rows(1, 4, seed=1), atol=1e-6)
+
+
 def test_an_alignment_is_read_as_it_was_written(tmp_path: Path) -> None:
     alignment = procrustes(rows(9, 4), rows(9, 4, seed=1))
     (tmp_path / "a.safetensors").write_bytes(alignment.to_bytes())

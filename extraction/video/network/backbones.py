@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8
 from extraction.devices import in_halves
 from extraction.video.faces.alignment import standardised
 from extraction.video.faces.detection import FaceDetector
+from extraction.video.network.folded import FoldNetworks, folds_in, load_folds
 from extraction.video.network.lfnet3d import (
     R3D_DIM,
     InflatedInceptionResnet,
@@ -60,12 +61,15 @@ class Backbone:
     """A network on a device, fed with aligned crops.
 
     Args:
+        network: one, or those that were tuned without folds of a corpus.
         recogniser: tells people apart: the network itself, or, where that is tuned, another.
+        fold: of what is read, from 0, where there are networks of folds; None: it is in no fold.
     """
 
-    network: InflatedInceptionResnet | KineticsResnet
+    network: InflatedInceptionResnet | KineticsResnet | FoldNetworks
     recogniser: InflatedInceptionResnet | None
     device: torch.device
+    fold: int | None = None
 
     @torch.inference_mode()
     def vector(self, crops: UInt8[np.ndarray, "frame 160 160 3"]) -> Float32[np.ndarray, " dim"]:
@@ -74,7 +78,10 @@ class Backbone:
         Raises:
             DeviceMemoryError: not even one window of it fits the device.
         """
-        return sequence_vector(self.network, standardised(crops).to(self.device)).cpu().numpy()
+        frames = standardised(crops).to(self.device)
+        if isinstance(self.network, FoldNetworks):
+            return self.network.vector(frames, self.fold)
+        return sequence_vector(self.network, frames).cpu().numpy()
 
     @torch.inference_mode()
     def embed(self, crops: UInt8[np.ndarray, "face 160 160 3"]) -> Float32[np.ndarray, "face dim"]:
@@ -108,7 +115,7 @@ def load_backbone(
     """Build the network and load its weights.
 
     Args:
-        weights: of tuned networks too (tuned.py).
+        weights: of a tuned network too (tuned.py), or of those of folds (folded.py).
         layer, over_time: of inception_resnet_v1; see lfnet3d.py.
         recogniser: untuned weights to tell people apart by, where `weights` are tuned; None: the same.
 
@@ -120,15 +127,25 @@ def load_backbone(
     if name == "r3d_18":
         kinetics = KineticsResnet(load_kinetics_r3d18(weights))
         return Backbone(network=_frozen(kinetics, place), recogniser=None, device=place)
-    network = _frozen(load_network(weights, layer=layer, over_time=over_time), place)
+    network = _networks(weights, place, layer, over_time)
     if recogniser is not None:
         return Backbone(network=network, recogniser=_frozen(load_network(recogniser), place), device=place)
-    if not network.recognises_faces:
+    if isinstance(network, FoldNetworks) or not network.recognises_faces:
         raise WeightsUnavailable(
             f"{weights.path} was tuned and no longer tells people apart; give the face recogniser's own "
             "weights beside it"
         )
     return Backbone(network=network, recogniser=network, device=place)
+
+
+def _networks(
+    weights: Weights, place: torch.device, layer: Layer, over_time: OverTime
+) -> InflatedInceptionResnet | FoldNetworks:
+    if folds_in(weights) is None:
+        return _frozen(load_network(weights, layer=layer, over_time=over_time), place)
+    of_folds = load_folds(weights, layer=layer, over_time=over_time)
+    _frozen(of_folds.networks, place)
+    return of_folds
 
 
 def _frozen(network: NetworkT, place: torch.device) -> NetworkT:

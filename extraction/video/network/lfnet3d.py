@@ -32,7 +32,7 @@ length, so that memory does not grow with the clip; mean and deviation are over 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -99,16 +99,16 @@ class InflatedInceptionResnet(nn.Module):
             crops: aligned faces in RGB, standardised to (value - 127.5) / 128.
         """
         if self.over_time == "mean":
-            return torch.mean(self._cube(crops, self._depth), dim=(2, 3, 4))
+            return torch.mean(self.cube(crops, self.blocks), dim=(2, 3, 4))
         return mean_and_deviation(self.of_frames(crops))
 
     def of_frames(self, crops: Float[Tensor, "batch frame 3 160 160"]) -> Float[Tensor, "batch frame layer"]:
         """The layer's mean over positions, of each frame among its neighbours."""
-        return torch.mean(self._cube(crops, self._depth), dim=(3, 4)).transpose(1, 2)
+        return means_of_frames(self.cube(crops, self.blocks))
 
     def face_embedding(self, crops: Float[Tensor, "face 3 160 160"]) -> Float[Tensor, "face 512"]:
         """The face recogniser's unit vector of each single face: near for one person, far for two."""
-        pooled = torch.mean(self._cube(crops[:, None], len(LAYERS_OF_SEQUENCES)), dim=(2, 3, 4))
+        pooled = torch.mean(self.cube(crops[:, None], list(self.sequence)), dim=(2, 3, 4))
         vectors: Tensor = self.embedding(pooled)
         return F.normalize(vectors, dim=1)
 
@@ -125,22 +125,29 @@ class InflatedInceptionResnet(nn.Module):
             block for stage in stages for block in (stage if isinstance(stage, nn.Sequential) else [stage])
         ]
 
-    def _cube(
-        self, crops: Float[Tensor, "batch frame 3 160 160"], depth: int
+    def cube(
+        self, crops: Float[Tensor, "batch frame 3 160 160"], blocks: Sequence[nn.Module]
     ) -> Float[Tensor, "batch channel frame v u"]:
-        """What the first `depth` layers of sequences make of the clips."""
+        """What the layers of single frames, and then some blocks of sequences, make of the clips."""
         batch, frame = crops.shape[:2]
         flat = crops.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         flat = self.frames(flat)
         cube: Tensor = flat.unflatten(0, (batch, frame)).transpose(1, 2)  # channels-last memory: no copy
-        for layer in list(self.sequence)[:depth]:
-            cube = layer(cube)
+        for block in blocks:
+            cube = block(cube)
         return cube
 
 
 def width_of(layer: Layer, over_time: OverTime) -> int:
     """How wide the vector of a layer is."""
     return LAYER_DIMS[layer] * (1 if over_time == "mean" else 2)
+
+
+def means_of_frames(
+    cube: Float[Tensor, "batch channel frame v u"],
+) -> Float[Tensor, "batch frame channel"]:
+    """The mean over positions in each frame."""
+    return torch.mean(cube, dim=(3, 4)).transpose(1, 2)
 
 
 def mean_and_deviation(vectors: Float[Tensor, "*batch frame layer"]) -> Float[Tensor, "*batch dim"]:
@@ -200,15 +207,30 @@ def sequence_vector(
         ValueError: there is no crop.
         DeviceMemoryError: a window does not fit the device.
     """
+    windows = in_windows(crops, window)
+    if isinstance(network, InflatedInceptionResnet) and network.over_time == "mean-and-deviation":
+        return mean_and_deviation(torch.cat([seen(network.of_frames, part) for part in windows]))
+    weighted = [seen(network, part) * len(part) for part in windows]
+    return torch.stack(weighted).sum(dim=0) / len(crops)
+
+
+def in_windows(
+    crops: Float[Tensor, "frame 3 160 160"], window: int = WINDOW_FRAMES
+) -> Sequence[Float[Tensor, "_ 3 160 160"]]:
+    """The sequence in parts of nearly equal length.
+
+    Raises:
+        ValueError: there is no crop.
+    """
     if not len(crops):
         raise ValueError("0 crops: a sequence needs at least one face; give the clip a status instead")
-    parts = crops.tensor_split(-(-len(crops) // window))
+    return crops.tensor_split(-(-len(crops) // window))
 
-    def of_windows(look: Callable[[Tensor], Tensor]) -> Iterator[Tensor]:
-        for part in parts:
-            yield in_halves(look, part[None], one=f"a window of {len(part)} faces")[0][0]
 
-    if isinstance(network, InflatedInceptionResnet) and network.over_time == "mean-and-deviation":
-        return mean_and_deviation(torch.cat(list(of_windows(network.of_frames))))
-    weighted = [vector * len(part) for vector, part in zip(of_windows(network), parts, strict=True)]
-    return torch.stack(weighted).sum(dim=0) / len(crops)
+def seen(look: Callable[[Tensor], Tensor], part: Float[Tensor, "frame 3 160 160"]) -> Tensor:
+    """What a network makes of one window.
+
+    Raises:
+        DeviceMemoryError: it does not fit the device.
+    """
+    return in_halves(look, part[None], one=f"a window of {len(part)} faces")[0][0]

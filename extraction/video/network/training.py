@@ -35,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from extraction.allocator import keep_freed_memory
+from extraction.schedule import check_schedule
 from extraction.video.clips.labelled import FaceClip, LabelledClips
 from extraction.video.faces.alignment import standardised
 from extraction.video.network.lfnet3d import InflatedInceptionResnet, sequence_vector
@@ -81,11 +82,11 @@ class TuningOptions:
         for name in ("epochs", "batch_clips", "clip_frames", "trained_blocks"):
             if getattr(self, name) < 1:
                 raise TuningError(f"{name} is {getattr(self, name)}; give 1 or more")
-        if not (self.learning_rate > 0 and self.weight_decay >= 0 and 0 <= self.warmup_share < 1):
-            raise TuningError(
-                f"learning rate {self.learning_rate}, weight decay {self.weight_decay}, warm-up share "
-                f"{self.warmup_share}: give a rate above 0, a decay of 0 or more, a share in [0, 1)"
-            )
+        check_schedule(
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            warmup_share=self.warmup_share,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

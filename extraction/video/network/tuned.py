@@ -23,8 +23,10 @@ from torch import Tensor, nn
 from extraction.video.network.lfnet3d import InflatedInceptionResnet, Layer, OverTime
 from extraction.weights import Weights, WeightsUnavailable, load_vggface2
 from summer.durable import write_aside
+from summer.store import EncoderHead, StoreError
 
 METADATA = "summer-tune"
+FOLDS = "folds"  # key of the record of a file that holds a network for each fold (folded.py)
 KERNELS, HEAD = ("frames.", "sequence."), "head."
 
 
@@ -82,30 +84,63 @@ def check_layer(weights: Weights, record: Mapping[str, Any], layer: Layer) -> No
         )
 
 
+def check_is_one(weights: Weights, record: Mapping[str, Any] | None) -> None:
+    """Refuse a file that holds a network for each fold.
+
+    Raises:
+        WeightsUnavailable: names the remedy.
+    """
+    if record is not None and FOLDS in record:
+        raise WeightsUnavailable(
+            f"{weights.path} holds a network for each fold, and one is wanted here; give the file of one of "
+            "them, which summer-tune left beside it, or leave video.weights out"
+        )
+
+
 def load_network(
     weights: Weights, *, layer: Layer = "block8", over_time: OverTime = "mean"
 ) -> InflatedInceptionResnet:
     """The inflated network with a face recogniser's weights, or with tuned ones; in evaluation mode.
 
     Raises:
-        WeightsUnavailable: the file holds neither, or was tuned for another layer.
+        WeightsUnavailable: the file holds neither, or networks of folds, or was tuned for another layer.
     """
     record = tuning_of(weights)
     flat = InceptionResnetV1(classify=False)
     if record is None:
         flat.load_state_dict(load_vggface2(weights))
         return InflatedInceptionResnet(flat, layer=layer, over_time=over_time).eval()
+    check_is_one(weights, record)
     check_layer(weights, record, layer)
     network = InflatedInceptionResnet(flat, layer=layer, over_time=over_time)
-    _fill(network, load_file(weights.path), weights.path)
+    del network.embedding  # it would be another network's: face_embedding fails instead of misleading
+    state = load_file(weights.path)
+    found = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}
+    fill(network.state_dict(), found, weights.path)
     return network.eval()
 
 
-def _fill(network: InflatedInceptionResnet, state: Mapping[str, Tensor], path: Path) -> None:
-    """Copy the kernels in, each into the memory layout that the network has chosen."""
-    del network.embedding  # it would be another network's: face_embedding fails instead of misleading
-    wanted = network.state_dict()
-    found = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}
+def load_head(weights: Weights) -> EncoderHead:
+    """The linear layer over the vector that a tuned network was trained with.
+
+    Raises:
+        WeightsUnavailable: the file cannot be read, or has none.
+    """
+    try:
+        with safe_open(weights.path, framework="numpy") as file:
+            return EncoderHead(weight=file.get_tensor("head.weight"), bias=file.get_tensor("head.bias"))
+    except (SafetensorError, OSError, StoreError) as error:
+        raise WeightsUnavailable(
+            f"the classifier in {weights.path} cannot be read ({error}); delete the file and tune again"
+        ) from error
+
+
+def fill(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], path: Path) -> None:
+    """Copy kernels in, each into the memory layout that its network has chosen.
+
+    Raises:
+        WeightsUnavailable: one is absent, of another shape, or one too many.
+    """
     for name in sorted(wanted.keys() | found.keys()):
         shapes = [tuple(tensors[name].shape) if name in tensors else "absent" for tensors in (found, wanted)]
         if shapes[0] != shapes[1]:

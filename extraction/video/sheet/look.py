@@ -15,6 +15,7 @@ from extraction.video.sheet.cells import MOST_CROPS, Counts, Verdict
 
 FACE_PIXELS, BESIDE_PIXELS, BETWEEN_PIXELS = 76, 37, 2
 STRIP_PIXELS = MOST_CROPS * (FACE_PIXELS + BETWEEN_PIXELS) - BETWEEN_PIXELS
+SHOWS = 0.6  # of a face that was not chosen
 MOST_LETTERS = 140  # of what is said, of a reason
 MOST_KINDS = 8
 JOINERS = "\u200c\u200d"  # not printable by themselves, part of words and of emoji

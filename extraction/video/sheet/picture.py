@@ -17,6 +17,7 @@ from extraction.video.sheet.look import (
     BETWEEN_PIXELS,
     COLOURS,
     FACE_PIXELS,
+    SHOWS,
     STRIP_PIXELS,
     counted,
     kinds_told,
@@ -30,7 +31,6 @@ MARGIN, GAP, EDGE, INSET = 24, 10, 6, 8
 TEXT, LINE = 11.5, 15
 HEADING = 44  # above the cells of a speaker
 PAPER, CARD, NOTHING, QUIET = "#f6f6f4", "#ffffff", "#d9d9d6", "#666666"
-SHOWS = 0.45  # of a face that was not chosen
 
 
 def png_of(sheet: Sheet) -> tuple[Sheet, bytes]:

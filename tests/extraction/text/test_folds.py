@@ -13,13 +13,12 @@ import pytest
 
 from extraction.extractor import Clip, Extractor, WithHead
 from extraction.text import RobertaText, TuningOptions, tune_text
-from extraction.text.folds import Fold, OutOfFoldText, fit_alignment, with_logits, without_fold
+from extraction.text.folds import Fold, OutOfFoldText, fit_alignment, without_fold
 from pipelines.extractors import Setting
 from pipelines.recipe import load_recipe
 from pipelines.text_encoders import build_text
 from summer.corpus import LabelSet, Split, Status
 from summer.folds import folds_of
-from summer.store import EncoderHead
 from tests.extraction.text.tiny_encoder import emotional_clips, roberta_folder
 
 LABELS = LabelSet(("joy", "anger"))
@@ -29,19 +28,6 @@ ALL = [*TRAIN, *DEV, *TEST]
 
 def dealt(folds: int) -> dict[str, int]:
     return folds_of((clip.dialogue for clip in ALL), folds, option="text.folds")
-
-
-def rows(count: int, dim: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-
-
-def test_the_head_gives_moved_vectors_the_logits_and_nothing_else_moves() -> None:
-    head = EncoderHead(weight=rows(3, 8), bias=rows(1, 3, seed=1)[0])
-    vectors, logits = rows(5, 8, seed=2), rows(5, 3, seed=3)
-    moved = with_logits(vectors, logits, head)
-    assert np.allclose(moved @ head.weight.T + head.bias, logits, atol=1e-4)
-    _, _, right = np.linalg.svd(head.weight)
-    assert np.allclose((moved - vectors) @ right[3:].T, 0, atol=1e-5)  # what the head does not see
 
 
 def test_a_fold_is_left_out_of_training_alone_though_dev_has_dialogues_of_the_same_name() -> None:
@@ -127,7 +113,7 @@ def test_the_axes_of_the_first_fold_are_learned_from_rows_that_both_saw(tmp_path
 
 
 def test_the_mean_of_two_folds_is_refused(tmp_path: Path, model: Path) -> None:
-    with pytest.raises(ValueError, match="two encoders share no training rows"):
+    with pytest.raises(ValueError, match="two networks share no training rows"):
         build_text(setting(tmp_path, model, [], "text.mode=tuned", "text.folds=2", "text.new_rows=mean"))
 
 

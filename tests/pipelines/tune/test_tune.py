@@ -21,11 +21,13 @@ from extraction.video.extractor import LFNet3D
 from extraction.video.network.training import TuningOptions
 from extraction.video.network.tuned import tuning_of
 from extraction.weights import Weights
+from pipelines.extract.command import app as extract_app
 from pipelines.extractors import Setting, build_extractor
 from pipelines.recipe import load_recipe
 from pipelines.tune.command import app
 from pipelines.tune.run import video_tuning_options
 from summer.corpus import Modality, Status
+from summer.store import FeatureStore
 from tests.extraction.video.conftest import (  # noqa: F401 (fixtures)
     flat_network,
     portrait,
@@ -146,6 +148,92 @@ def test_emotions_are_tuned_on_with_the_faces_of_training_and_dev_rows(start: st
     assert (again.exit_code, "tuning, epoch" in again.output) == (0, False)
 
 
+FOLDED = [  # id, split, dialogue, clip, label
+    ("t0", "train", "a", "dia0_utt0", "joy"),
+    ("t1", "train", "a", "dia0_utt1", "anger"),
+    ("t2", "train", "b", "dia0_utt2", "anger"),
+    ("t3", "train", "b", "dia0_utt0", "joy"),
+    ("t4", "train", "b", "dia0_utt1", ""),
+    ("d0", "dev", "a", "dia0_utt1", "joy"),
+    ("d1", "dev", "a", "dia0_utt2", "anger"),
+    ("x0", "test", "c", "dia0_utt0", "joy"),
+]
+OUT_OF_FOLD = (
+    *QUICK,
+    *("-o", "video.tuning.epochs=1"),
+    *("-o", "video.keyframe_every=40"),
+    *("-o", "video.face_choice=largest"),
+    *("--workers", "0"),
+)
+RAW = ("-o", "reduction.video.method=none")
+
+
+def written(manifest: Path, rows: list[tuple[str, str, str, str, str]]) -> Path:
+    manifest.parent.mkdir(exist_ok=True)
+    with manifest.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "split", "dialogue", "turn", "speaker", "text", "label", "media"])
+        for turn, (name, split, dialogue, clip, label) in enumerate(rows):
+            media = DEMO / "train_splits" / f"{clip}.mp4"
+            writer.writerow([name, split, dialogue, turn, "Ann", "Oh.", label, media])
+    return manifest
+
+
+def extracted(manifest: Path, weights_file: Path, out: Path, *more: str) -> Result:
+    words = ["--dataset", manifest, "--modality", "video", "--out", out, "--device", "cpu", *OUT_OF_FOLD]
+    given = [*words, "-o", f"video.weights={weights_file}", *more]
+    return CliRunner().invoke(extract_app, [str(word) for word in given])
+
+
+@pytest.mark.slow
+def test_networks_are_tuned_without_folds_and_read_these(start: str, tmp_path: Path) -> None:
+    manifest = written(tmp_path / "few" / "manifest.csv", FOLDED)
+    given = ("-o", "video.folds=2", "-o", start)
+    words = ("--dataset", manifest, "--out", tmp_path / "out", *OUT_OF_FOLD, *given)
+    result = typed(*words)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    for which in ("without fold 1 of 2", "without fold 2 of 2", "all folds"):
+        assert sum(line.startswith(f"video: tuning, {which}: epoch 1 of 1") for line in lines) >= 1
+    assert "video: without fold 2 of 2: aligning, row 2 of 2" in lines
+    assert sum("is kept" in line for line in lines) == 3
+    [made] = (tmp_path / "out").glob("video.few.2-folds-*.safetensors")
+    assert lines[-1] == f"use it: summer-extract --modality video -o video.weights={made}"
+    again = typed(*words)
+    assert (again.exit_code, "tuning, " in again.output) == (0, False)
+
+    result = extracted(manifest, made, tmp_path / "stores", "-o", "video.folds=2", *RAW)
+    assert result.exit_code == 0, result.output
+    for shard in ("1/2", "2/2"):
+        assert extracted(manifest, made, tmp_path / "shares", "--shard", shard, *RAW).exit_code == 0
+    assert extracted(manifest, made, tmp_path / "shares", *RAW).exit_code == 0
+    one, other = ((tmp_path / name / "few" / "video.h5").read_bytes() for name in ("stores", "shares"))
+    assert one == other
+    with FeatureStore(tmp_path / "stores" / "few" / "video.h5") as store:
+        rows, vectors, header = store.rows, store.features(), store.header
+    assert list(rows.columns["fold"]) == [1, 1, 2, 2, 2, 0, 0, 0]
+    assert (header.settings["folds"], header.settings["new_rows"]) == ("2", "whole")
+    same_clip = [[0, 3, 7], [1, 4, 5]]  # in fold 1, in fold 2, in none
+    for one, other, new in same_clip:
+        assert not np.allclose(vectors[one], vectors[other], rtol=1e-3)
+        assert not np.allclose(vectors[one], vectors[new], rtol=1e-3)
+
+    moved = [*FOLDED[1:], ("t0", "test", "a", "dia0_utt0", "joy")]
+    (tmp_path / "later").mkdir()
+    betrayed = extracted(
+        written(tmp_path / "later" / "few" / "manifest.csv", moved), made, tmp_path / "moved"
+    )
+    assert betrayed.exit_code == 2
+    assert "t0 was in fold 1 of 2 and is in dialogue 'a' of test now" in betrayed.output.replace("\n", " ")
+    clips = [(name, "test", "a", clip, "") for name, _, _, clip, _ in FOLDED[:2]]
+    new = extracted(written(tmp_path / "clips" / "manifest.csv", clips), made, tmp_path / "stores", *RAW)
+    assert new.exit_code == 0, new.output
+    with FeatureStore(tmp_path / "stores" / "clips" / "video.h5") as store:
+        np.testing.assert_array_equal(store.features(), vectors[[7, 5]])
+    result = typed(*words, "-o", f"video.weights={made}")
+    assert (result.exit_code, "one is wanted here" in result.output.replace("\n", " ")) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -157,6 +245,12 @@ def test_emotions_are_tuned_on_with_the_faces_of_training_and_dev_rows(start: st
         (("--faces", "x", "-o", "video.tuning.epoch=3"), "did you mean 'video.tuning.epochs'"),
         (("--faces", "x", "-o", "video.weights=nowhere.pt"), "nowhere.pt are not a file"),
         (("--dataset", "nowhere/manifest.csv"), "nowhere"),
+        (("--faces", "x", "-o", "video.folds=5"), "video.folds = 5 with --faces"),
+        (("--dataset", "demo", "--root", str(DEMO), "-o", "video.folds=99"), "99 folds of "),
+        (
+            ("--dataset", "demo", "--root", str(DEMO), "-o", "video.folds=2", "-o", "video.new_rows=mean"),
+            "two networks share no training rows",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do(words: tuple[str, ...], says: str, start: str) -> None:

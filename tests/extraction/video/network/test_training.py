@@ -188,11 +188,12 @@ def test_a_gradient_that_is_not_finite_ends_it_with_a_remedy(random_weights: Wei
         ({"clip_frames": 0}, "clip_frames is 0"),
         ({"trained_blocks": 0}, "trained_blocks is 0"),
         ({"learning_rate": 0.0}, "learning rate 0.0"),
+        ({"weight_decay": -0.1}, "weight decay -0.1"),
         ({"warmup_share": 1.0}, "warm-up share 1.0"),
     ],
 )
 def test_options_out_of_range_are_refused(change: dict[str, Any], words: str) -> None:
-    with pytest.raises(TuningError, match=words):
+    with pytest.raises(ValueError, match=words):
         replace(QUICK, **change)
 
 

@@ -50,6 +50,7 @@ class Page(HTMLParser):
         super().__init__()
         self.cells: list[str] = []
         self.pictures: list[NDArray[np.uint8]] = []
+        self.alternatives: list[str] = []
         self.words, self.open_tags = "", list[str]()
         self.source = path.read_text("utf-8")
         self.feed(self.source)
@@ -62,6 +63,7 @@ class Page(HTMLParser):
         if tag == "article":
             self.cells.append("")
         if tag == "img":
+            self.alternatives.append(dict(attrs)["alt"] or "")
             data = str(dict(attrs)["src"]).removeprefix("data:image/jpeg;base64,")
             decoded = cv2.imdecode(np.frombuffer(b64decode(data, validate=True), np.uint8), cv2.IMREAD_COLOR)
             self.pictures.append(np.asarray(decoded[..., ::-1], dtype=np.uint8))
@@ -131,6 +133,49 @@ def test_cells_stand_by_speaker_in_corpus_order(tmp_path: Path) -> None:
     ]
 
 
+def test_words_stand_for_pictures_that_cannot_be_seen(tmp_path: Path) -> None:
+    page = drawn(write_faces(tmp_path, CANDIDATES, by_speaker=True))
+    assert page.alternatives == [
+        "the chosen face, 4 times: train/0, Ann",
+        *(f"candidate {number} of train/0, not chosen" for number in (1, 3)),
+        *(f"candidate {number} of train/1, not chosen" for number in (1, 2)),
+    ]
+
+
+def test_a_cell_is_no_wider_than_a_narrow_window_and_each_colour_has_one_for_the_dark(tmp_path: Path) -> None:
+    style = re.findall(
+        r"<style>(.*)</style>", drawn(write_faces(tmp_path, ROWS, by_speaker=False)).source, re.S
+    )
+    [article] = re.findall(r"article \{(.*?)\}", style[0], re.S)
+    assert "max-width: 100%" in article
+    light, dark = (
+        dict(re.findall(r"--(\w[\w-]*): (#\w+)", part))
+        for part in style[0].split("@media (prefers-color-scheme: dark)")
+    )
+    assert light.keys() == dark.keys()
+    for colours in (light, dark):
+        for ink, ground in (
+            ("ink", "card"),
+            ("quiet", "card"),
+            ("remark", "card"),
+            ("on-nothing", "nothing"),
+        ):
+            assert contrast(colours[ink], colours[ground]) >= 4.5, (ink, ground)  # WCAG 2.1, 1.4.3
+
+
+def contrast(one: str, other: str) -> float:
+    """As WCAG 2.1 defines it, of colours such as #fff and #0072B2."""
+
+    def luminance(colour: str) -> float:
+        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+        shares = [int(digits[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+        linear = [share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
 def test_of_candidates_the_chosen_one_is_shown_and_the_others_beside_it(tmp_path: Path) -> None:
     store = write_faces(tmp_path, CANDIDATES, by_speaker=True)
     page = drawn(store)
@@ -143,7 +188,7 @@ def test_of_candidates_the_chosen_one_is_shown_and_the_others_beside_it(tmp_path
     write_sheet(store, tmp_path / "sheet.png")
     assert pixels(tmp_path / "sheet.png", RED) == 4 * FACE_PIXELS**2
     assert pixels(tmp_path / "sheet.png", BLUE) == 0
-    assert pixels(tmp_path / "sheet.png", (140, 140, 239)) == 2 * BESIDE_PIXELS**2
+    assert pixels(tmp_path / "sheet.png", (102, 102, 234)) == 2 * BESIDE_PIXELS**2
 
 
 def test_crops_are_shown_in_order_of_time(tmp_path: Path) -> None:
