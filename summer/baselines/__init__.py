@@ -6,7 +6,7 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import bi_gru, dialogue_rnn, mlp, multi_emo, sdt
+from summer.baselines import bi_gru, chfusion, dialogue_rnn, mlp, multi_emo, sdt
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
@@ -15,4 +15,5 @@ BASELINES: Mapping[str, ModelKind] = {
     "sdt": sdt.KIND,
     "multi-emo": multi_emo.KIND,
     "dialogue-rnn": dialogue_rnn.KIND,
+    "chfusion": chfusion.KIND,
 }

@@ -71,16 +71,21 @@ class BiGRU(nn.Module):
         """Read the usable utterances in both directions; zeros where there is none."""
         both = torch.cat(
             [
-                _read(self.forwards, utterances, order.forwards),
-                _read(self.backwards, utterances, order.backwards),
+                read_in_order(self.forwards, utterances, order.forwards),
+                read_in_order(self.backwards, utterances, order.backwards),
             ],
             dim=-1,
         )
         return both.masked_fill(~usable.unsqueeze(-1), 0.0)
 
 
-def _read(gru: nn.GRU, utterances: Tensor, order: Tensor) -> Tensor:
-    """(batch, seq, width / 2) states, back at the places where the utterances stand."""
+def read_in_order(
+    gru: nn.GRU, utterances: Float[Tensor, "batch seq dim"], order: Int[Tensor, "batch seq"]
+) -> Float[Tensor, "batch seq state"]:
+    """States of a GRU that reads in an order, back at the places where the utterances stand.
+
+    What stands where there is no usable utterance means nothing.
+    """
     closed = utterances.gather(1, order.unsqueeze(-1).expand_as(utterances))
     states: Tensor = gru(closed)[0]
     return torch.zeros_like(states).scatter(1, order.unsqueeze(-1).expand_as(states), states)

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from summer.baselines.bi_gru import BiGruOptions
+from summer.baselines.chfusion import ChfusionOptions
 from summer.baselines.dialogue_rnn import DialogueRnnOptions
 from summer.baselines.multi_emo import MultiEmoOptions
 from summer.baselines.sdt import SdtOptions
@@ -38,6 +39,7 @@ from tests.summer.made_up_training import LENGTHS, Log, are_equal, made_learnabl
 
 SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
     "bi-gru": BiGruOptions(width=8),
+    "chfusion": ChfusionOptions(state_dim=32, context_dim=32, equal_dim=32, dropout=0.1),
     "dialogue-rnn": DialogueRnnOptions(
         global_dim=16, party_dim=16, emotion_dim=16, hidden_dim=16, listener_update=True
     ),
