@@ -34,7 +34,7 @@ from summer.training.models import SUMMER, kind_of
 from summer.training.preparation import Material, prepare, shape_of
 from summer.training.seed import ModelSettings, Settings, Workplace, look_at_split, obtain_model
 from summer.training.stages import Stage
-from tests.summer.made_up import LABELS
+from tests.summer.made_up import LABELS, made_conversations
 from tests.summer.made_up_training import LENGTHS, Log, are_equal, made_learnable, made_place, weights_of
 
 SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
@@ -178,6 +178,20 @@ def an_utterance_without_any_modality_breaks_nothing(name: str, _: Path) -> None
     assert all(torch.isfinite(p.grad).all() for p in stage.parameters() if p.grad is not None)
 
 
+def any_number_of_parties_will_do(name: str, _: Path) -> None:
+    """One who talks alone, once; and eight, more than the embedding tells apart."""
+    for parties, length in ((1, 1), (1, 4), (8, 8)):
+        lengths = {**LENGTHS, Split.TRAIN: (length, length, *LENGTHS[Split.TRAIN])}
+        made = made_conversations(lengths, parties=parties, holes={Modality.VIDEO: (0,)})
+        material = prepare(made, TINY)
+        stage = new_stage(name, material).train()
+        batch = material.dealer.batch(material.dealer.of_split(Split.TRAIN)[:2])
+        assert batch.parties == min(parties, length)
+        loss = stage(batch)["total"]
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert torch.isfinite(loss), parties
+
+
 def what_has_no_label_is_in_no_loss(name: str, _: Path) -> None:
     """A dialogue without any label: no model reads it with another, so nothing of it is in the loss."""
     made = made_learnable(modalities=EVERY_MODALITY)
@@ -269,6 +283,7 @@ BATTERY: Sequence[Callable[[str, Path], None]] = (
     evaluation_is_the_same_twice,
     any_modalities_will_do,
     an_utterance_without_any_modality_breaks_nothing,
+    any_number_of_parties_will_do,
     what_has_no_label_is_in_no_loss,
     every_parameter_gets_a_gradient,
     a_stopped_training_ends_like_an_unbroken_one,
