@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from summer.baselines import (
     bi_gru,
+    chfusion,
     dialogue_gcn,
     dialogue_rnn,
     linear,
@@ -29,4 +30,5 @@ BASELINES: Mapping[str, ModelKind] = {
     "mmgcn": mmgcn.KIND,
     "multi-emo": multi_emo.KIND,
     "sdt": sdt.KIND,
+    "chfusion": chfusion.KIND,
 }

@@ -64,8 +64,16 @@ def focal_contrast(
     normal, counted = nn.functional.normalize(features, dim=-1), labels != UNKNOWN_LABEL
     of_anchors = torch.cat(
         [
-            checkpoint(_of_anchors, anchors, normal, labels, how, use_reentrant=False)
-            for anchors in torch.arange(len(labels), device=labels.device).split(ANCHORS_AT_ONCE)
+            checkpoint(
+                _of_anchors,
+                slice(start, start + ANCHORS_AT_ONCE),
+                normal,
+                labels,
+                how,
+                use_reentrant=False,
+                preserve_rng_state=False,  # nothing is drawn
+            )
+            for start in range(0, len(labels), ANCHORS_AT_ONCE)
         ]
     )
     weights = rarity_of_classes(labels, classes=classes, exponent=how.rarity)
@@ -73,10 +81,10 @@ def focal_contrast(
     return -weighted.masked_fill(~counted, 0.0).sum() / counted.sum().clamp(min=1)  # (3)
 
 
-def _of_anchors(anchors: Tensor, normal: Tensor, labels: Tensor, how: Contrast) -> Tensor:
+def _of_anchors(anchors: slice, normal: Tensor, labels: Tensor, how: Contrast) -> Tensor:
     """Mean of (1 - s)^gamma log s over the pairs of each anchor; 0 of one that is alone of its class."""
     rows, counted = torch.arange(len(labels), device=labels.device), labels != UNKNOWN_LABEL
-    is_other = counted & (rows != anchors.unsqueeze(1))
+    is_other = counted & (rows != rows[anchors].unsqueeze(1))
     scores = normal[anchors] @ normal.T / how.temperature
     log_shares = scores.masked_fill(~is_other, torch.finfo(scores.dtype).min).log_softmax(dim=-1)  # (1)
     focus = (1 - log_shares.exp()).clamp(min=torch.finfo(scores.dtype).eps) ** how.focus

@@ -18,6 +18,7 @@ import torch
 
 from summer.baselines import BASELINES
 from summer.baselines.bi_gru import BiGruOptions
+from summer.baselines.chfusion import ChfusionOptions
 from summer.baselines.dialogue_gcn import DialogueGcnOptions
 from summer.baselines.dialogue_rnn import DialogueRnnOptions
 from summer.baselines.mmgcn import MmgcnOptions
@@ -36,7 +37,7 @@ from summer.training.models import SUMMER, kind_of
 from summer.training.preparation import Material, prepare, shape_of
 from summer.training.seed import ModelSettings, Settings, Workplace, look_at_split, obtain_model
 from summer.training.stages import Stage
-from tests.summer.made_up import LABELS
+from tests.summer.made_up import LABELS, made_conversations
 from tests.summer.made_up_training import (
     LENGTHS,
     Log,
@@ -50,6 +51,7 @@ from tests.summer.made_up_training import (
 TRAINED_RIVALS = [name for name, kind in BASELINES.items() if kind.fitted is None]
 SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
     "bi-gru": BiGruOptions(width=8),
+    "chfusion": ChfusionOptions(state_dim=32, context_dim=32, equal_dim=32, dropout=0.1),
     "dialogue-rnn": DialogueRnnOptions(
         global_dim=16, party_dim=16, emotion_dim=16, hidden_dim=16, listener_update=True
     ),
@@ -202,6 +204,20 @@ def an_utterance_without_any_modality_breaks_nothing(name: str, _: Path) -> None
     assert all(torch.isfinite(p.grad).all() for p in stage.parameters() if p.grad is not None)
 
 
+def any_number_of_parties_will_do(name: str, _: Path) -> None:
+    """One who talks alone, once; and eight, more than the embedding tells apart."""
+    for parties, length in ((1, 1), (1, 4), (8, 8)):
+        lengths = {**LENGTHS, Split.TRAIN: (length, length, *LENGTHS[Split.TRAIN])}
+        made = made_conversations(lengths, parties=parties, holes={Modality.VIDEO: (0,)})
+        material = prepare(made, TINY)
+        stage = new_stage(name, material).train()
+        batch = material.dealer.batch(material.dealer.of_split(Split.TRAIN)[:2])
+        assert batch.parties == min(parties, length)
+        loss = stage(batch)["total"]
+        _send_back(loss)
+        assert torch.isfinite(loss), parties
+
+
 def what_has_no_label_is_in_no_loss(name: str, _: Path) -> None:
     """A dialogue without any label: no model reads it with another, so nothing of it is in the loss."""
     made = made_learnable(modalities=EVERY_MODALITY)
@@ -293,6 +309,7 @@ BATTERY: Sequence[Callable[[str, Path], None]] = (
     evaluation_is_the_same_twice,
     any_modalities_will_do,
     an_utterance_without_any_modality_breaks_nothing,
+    any_number_of_parties_will_do,
     what_has_no_label_is_in_no_loss,
     a_model_read_back_says_exactly_the_same,
 )
