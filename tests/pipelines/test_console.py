@@ -63,7 +63,7 @@ CASES: dict[str, Case] = {
         "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --model mlp "
         "--model teacher --modality audio "
         "--seeds 0-4 --teacher other --select-on test -o a.b=1 -o c.d=2 --device cuda:1 --precision bf16 "
-        "--resume --overwrite --projection",
+        "--resume --overwrite --projection --distributions",
         TrainingOrder(
             recipe="demo",
             features=Path("f"),
@@ -81,6 +81,7 @@ CASES: dict[str, Case] = {
             resume=True,
             overwrite=True,
             projection=True,
+            distributions=True,
         ),
     ),
     "evaluate": (

@@ -134,7 +134,7 @@ def refuse_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         raise ValueError("it cannot begin")
 
-    monkeypatch.setattr("summer.runs.experiment.obtain_model", fails)
+    monkeypatch.setattr("summer.runs.one_seed.obtain_model", fails)
 
 
 def test_a_start_that_fails_leaves_no_run_behind(
