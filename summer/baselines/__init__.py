@@ -6,11 +6,12 @@ SUMMER's own teacher and student, and never import `summer.model`.
 
 from collections.abc import Mapping
 
-from summer.baselines import dialogue_gcn, mlp, mmgcn
+from summer.baselines import corect, dialogue_gcn, mlp, mmgcn
 from summer.classifier import ModelKind
 
 BASELINES: Mapping[str, ModelKind] = {
     "mlp": mlp.KIND,
     "mmgcn": mmgcn.KIND,
     "dialogue-gcn": dialogue_gcn.KIND,
+    "corect": corect.KIND,
 }

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from summer.baselines.corect import CorectOptions
 from summer.baselines.dialogue_gcn import DialogueGcnOptions
 from summer.baselines.mmgcn import MmgcnOptions
 from summer.classifier import Classifier
@@ -35,6 +36,15 @@ from tests.summer.made_up import LABELS
 from tests.summer.made_up_training import LENGTHS, Log, are_equal, made_learnable, made_place, weights_of
 
 SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large for a test
+    "corect": CorectOptions(
+        hidden_dim=16,
+        text_layers=1,
+        text_inner_dim=32,
+        graph_heads=2,
+        cross_layers=1,
+        memory_layers=1,
+        dropout=0.1,
+    ),
     "dialogue-gcn": DialogueGcnOptions(encoder_dim=16, graph_dim=16, speakers=3, bases=6, dropout=0.1),
     "mmgcn": MmgcnOptions(encoder_dim=16, speaker_dim=8, graph_dim=16, dropout=0.1),
 }
