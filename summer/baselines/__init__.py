@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from summer.baselines import (
     bi_gru,
     chfusion,
+    corect,
     dialogue_gcn,
     dialogue_rnn,
     linear,
@@ -28,6 +29,7 @@ BASELINES: Mapping[str, ModelKind] = {
     "dialogue-rnn": dialogue_rnn.KIND,
     "dialogue-gcn": dialogue_gcn.KIND,
     "mmgcn": mmgcn.KIND,
+    "corect": corect.KIND,
     "multi-emo": multi_emo.KIND,
     "sdt": sdt.KIND,
     "chfusion": chfusion.KIND,

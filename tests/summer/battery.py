@@ -19,6 +19,7 @@ import torch
 from summer.baselines import BASELINES
 from summer.baselines.bi_gru import BiGruOptions
 from summer.baselines.chfusion import ChfusionOptions
+from summer.baselines.corect import CorectOptions
 from summer.baselines.dialogue_gcn import DialogueGcnOptions
 from summer.baselines.dialogue_rnn import DialogueRnnOptions
 from summer.baselines.mmgcn import MmgcnOptions
@@ -59,6 +60,15 @@ SMALL: Mapping[str, Any] = {  # options of rivals whose defaults are too large f
         width=8, heads=2, layers=2, feed_forward_width=16, classifier_width=8, dropout=0.1
     ),
     "sdt": SdtOptions(width=8, heads=2, dropout=0.1),
+    "corect": CorectOptions(
+        hidden_dim=16,
+        text_layers=1,
+        text_inner_dim=32,
+        graph_heads=2,
+        cross_layers=1,
+        memory_layers=1,
+        dropout=0.1,
+    ),
     "dialogue-gcn": DialogueGcnOptions(encoder_dim=16, graph_dim=16, speakers=3, bases=6, dropout=0.1),
     "mmgcn": MmgcnOptions(encoder_dim=16, speaker_dim=8, graph_dim=16, dropout=0.1),
 }

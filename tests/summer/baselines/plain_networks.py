@@ -1,7 +1,8 @@
-"""Recurrent networks as their equations read, a step at a time in numpy: an oracle for rivals' encoders."""
+"""Networks as their equations read, a vector at a time in numpy: an oracle for what rivals are made of."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -78,3 +79,21 @@ def bidirectional(
         back = read(weights, f"{name}.backwards.{layer}", utterances[::-1])[::-1]
         utterances = [np.concatenate(both) for both in zip(onwards, back, strict=True)]
     return list(utterances)
+
+
+def layer_norm(weights: Weights, name: str, value: Vector) -> Vector:
+    """Mean 0, variance 1, then a weight and a bias of each entry."""
+    normal = (value - value.mean()) / np.sqrt(value.var() + 1e-5)
+    return np.asarray(normal * weights[f"{name}.weight"] + weights[f"{name}.bias"])
+
+
+def attention(weights: Weights, name: str, query: Vector, keys: Sequence[Vector], *, heads: int) -> Vector:
+    """What one query attends to among the keys, which are the values too; nothing where there is none."""
+    asked = linear(weights, f"{name}.query", query).reshape(heads, -1)
+    offered = [linear(weights, f"{name}.key", key).reshape(heads, -1) for key in keys]
+    values = [linear(weights, f"{name}.value", key).reshape(heads, -1) for key in keys]
+    found = np.zeros_like(asked)
+    for head in range(heads if keys else 0):
+        scores = np.array([asked[head] @ key[head] for key in offered]) / math.sqrt(asked.shape[1])
+        found[head] = sum(w * v[head] for w, v in zip(softmax(scores), values, strict=True))
+    return linear(weights, f"{name}.out", found.reshape(-1))

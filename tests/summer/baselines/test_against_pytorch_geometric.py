@@ -12,6 +12,7 @@ import torch
 
 from summer.baselines.dialogue_gcn import NeighbourSum, RelationalConvolution
 from summer.baselines.mmgcn import DeepConvolution, MmgcnOptions, graph_of
+from summer.layers.relational_temporal import GraphTransformer, RelationalTemporalConvolution
 from summer.layers.window import neighbours_of
 from tests.summer.baselines.geometric import geometric
 
@@ -79,3 +80,46 @@ def test_the_second_convolution_of_dialogue_gcn_is_graphconv() -> None:
         theirs.lin_root.weight.copy_(ours.own.weight)
         i, j = (near.past | near.future)[0].nonzero().T
         torch.testing.assert_close(ours(hidden, near)[0], theirs(hidden[0], torch.stack([j, i])))
+
+
+def graph_of_corect(there: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Edges from j to i, and their relations, 5 per modality of i."""
+    edges, relations = [], []
+    for i, (m, turn) in enumerate(there.nonzero().tolist()):
+        for j, (n, other) in enumerate(there.nonzero().tolist()):
+            kind = None
+            if m == n and -3 <= other - turn <= 2:
+                kind = 0 if other < turn else 1 if other > turn else 2
+            elif m != n and turn == other:
+                kind = 3 + (n if n < m else n - 1)
+            if kind is not None:
+                edges.append((j, i))
+                relations.append(5 * m + kind)
+    return torch.tensor(edges).T, torch.tensor(relations)
+
+
+def test_the_two_steps_of_corect_are_rgcnconv_and_transformerconv() -> None:
+    torch.manual_seed(3)
+    there = torch.rand(1, 3, 6) < 0.8
+    nodes = torch.randn(1, 3, 6, 5) * there.unsqueeze(-1)
+    near = neighbours_of(there, past=3, future=2)
+    convolution, transformer = (
+        RelationalTemporalConvolution(modalities=3, dim=5),
+        GraphTransformer(dim=5, heads=2),
+    )
+    theirs = geometric().RGCNConv(5, 5, 15), geometric().TransformerConv(5, 5, heads=2)
+    edges, relations = graph_of_corect(there[0])
+    with torch.no_grad():
+        theirs[0].weight.copy_(convolution.relations.flatten(0, 1))
+        theirs[0].root.copy_(convolution.own.weight.T)
+        theirs[0].bias.copy_(convolution.own.bias)
+        for name, ours in (("query", transformer.query), ("key", transformer.key)):
+            getattr(theirs[1], f"lin_{name}").load_state_dict(ours.state_dict())
+        theirs[1].lin_value.load_state_dict(transformer.value.state_dict())
+        theirs[1].lin_skip.load_state_dict(transformer.own.state_dict())
+        heard = convolution(nodes, near)
+        first = theirs[0](nodes[0][there[0]], edges, relations)
+        torch.testing.assert_close(heard[0][there[0]], first, atol=1e-6, rtol=1e-5)
+        second = theirs[1](first, edges)
+        seen = transformer(heard, there, near)[0][there[0]]
+        torch.testing.assert_close(seen, second, atol=1e-6, rtol=1e-5)
