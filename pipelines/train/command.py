@@ -19,7 +19,10 @@ RECIPE = "meld, meld-text-audio, iemocap, demo, or the path of a .toml"
 FEATURES = "folder of the stores [default: data/stores/<recipe>]"
 OUT = f"folder of the run [default: {RUN_OF_RECIPE}]"
 STAGE = "teacher, student (needs --teacher or a finished teacher in the run) or all"
-MODEL = "what is trained: teacher, student, or a rival: mlp; may be repeated [default: teacher and student]"
+MODEL = (
+    "what is trained: teacher, student, or a rival: mlp, mmgcn, dialogue-gcn, corect; may be repeated "
+    "[default: teacher and student]"
+)
 MODALITY = "the teacher's modality: text, audio or video [default: the recipe's]"
 SEEDS = "such as 0-4 or 0,3"
 SELECT = (
