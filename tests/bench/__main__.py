@@ -8,7 +8,18 @@ from datetime import date
 from importlib import import_module
 from importlib.metadata import version
 
-BENCHMARKS = ("startup", "audio", "text", "video", "faces", "memory", "reading", "training", "tuning")
+BENCHMARKS = (
+    "startup",
+    "audio",
+    "text",
+    "video",
+    "faces",
+    "memory",
+    "reading",
+    "training",
+    "tuning",
+    "graphs",
+)
 
 
 def main() -> None:
