@@ -19,7 +19,6 @@ and `top-k` are the plain mixtures that the ablation of Table 4 sets against it.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from summer.layers.bigru import BiGRU, reading_order
+from summer.layers.precision import full_precision
 from summer.options import Rule
 
 KEPT_OF_TOP_K = 2
@@ -78,7 +78,7 @@ class SparseDynamicMixture(nn.Module):
         """Mix the experts of each usable utterance."""
         order = reading_order(usable)
         outputs = torch.stack([expert(embedded, order, usable) for expert in self.experts], dim=2)
-        with _full_precision(embedded):  # half would shift who is kept
+        with full_precision(embedded):  # half would shift who is kept
             gates = self.gate(embedded.to(self.gate.weight.dtype))
             kept = _kept(gates, usable, self.rule)
             noisy = gates + gumbel_noise(gates) if self.training else gates
@@ -135,13 +135,6 @@ def gumbel_noise(
     smallest = torch.finfo(like.dtype).tiny
     uniform = torch.rand_like(like).clamp(min=smallest, max=1 - torch.finfo(like.dtype).eps)
     return -torch.log(-torch.log(uniform))
-
-
-def _full_precision(like: Tensor) -> AbstractContextManager[object]:
-    device = like.device.type
-    if not torch.amp.is_autocast_available(device):  # such as meta, on which products are only counted
-        return nullcontext()
-    return torch.autocast(device, enabled=False)
 
 
 def _kept(gates: Tensor, usable: Tensor, rule: Rule) -> Tensor:
