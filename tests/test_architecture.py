@@ -155,6 +155,28 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
 
 
+def test_nothing_that_is_shipped_imports_what_only_tests_have() -> None:
+    only_in_tests = {"pytest", "hypothesis", "beartype", "python_speech_features", "torch_geometric"}
+    importing = [
+        f"{path.relative_to(REPOSITORY)} imports {name}"
+        for package in ("summer", "extraction", "pipelines")
+        for path in sources(package)
+        for name in imported(path)
+        if name.partition(".")[0] in only_in_tests
+    ]
+    assert not importing
+
+
+def test_training_loads_nothing_that_came_with_what_only_tests_have() -> None:
+    program = """
+import sys
+import pipelines.train.run
+brought = ("torch_geometric", "aiohttp", "yarl", "multidict", "xxhash")
+sys.exit(any(name in sys.modules for name in brought))
+"""
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [

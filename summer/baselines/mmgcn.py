@@ -49,6 +49,7 @@ from summer.classifier import CorpusShape, ModelKind, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import UNKNOWN_LABEL, Modality
 from summer.layers.bidirectional import BidirectionalStack
+from summer.layers.precision import full_precision
 from summer.options import TrainingOptions
 from summer.sharing import mean_over_batch
 
@@ -126,8 +127,9 @@ class MultimodalGraph:
 
 def angular_similarity(vectors: Float[Tensor, "... node dim"]) -> Float[Tensor, "... node node"]:
     """1 - arccos(cos) / pi of any two vectors, in [0, 1]."""
-    unit = F.normalize(vectors, dim=-1)
-    return 1 - torch.arccos(unit @ unit.transpose(-2, -1) * SHRINKING) / math.pi
+    with full_precision(vectors):  # in half precision SHRINKING is 1
+        unit = F.normalize(vectors.float(), dim=-1)
+        return 1 - torch.arccos(unit @ unit.transpose(-2, -1) * SHRINKING) / math.pi
 
 
 def graph_of(
@@ -173,10 +175,10 @@ def focal_loss(
     """
     truths = labels.clamp(min=0)  # what stands for an unknown truth is not counted
     log_p = logits.log_softmax(dim=-1).gather(-1, truths.unsqueeze(-1)).squeeze(-1)
-    unsure = (1 - log_p.exp()).clamp(min=torch.finfo(logits.dtype).eps)  # a root has no slope at 0
-    weights = counted.to(logits.dtype) if class_weights is None else class_weights[truths] * counted
+    unsure = (1 - log_p.exp()).clamp(min=torch.finfo(log_p.dtype).eps)  # a root has no slope at 0
+    weights = counted.to(log_p.dtype) if class_weights is None else class_weights[truths] * counted
     total = (-(unsure**focusing) * log_p * weights).sum()
-    return mean_over_batch(total, weights.sum(), least=torch.finfo(logits.dtype).tiny)
+    return mean_over_batch(total, weights.sum(), least=torch.finfo(log_p.dtype).tiny)
 
 
 class DeepConvolution(nn.Module):

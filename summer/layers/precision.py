@@ -1,4 +1,4 @@
-"""Full precision where the rest of a step has less: for what is exponentiated or summed over a batch."""
+"""Where half precision would do harm: what is computed in float32 whatever a training's precision is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def full_precision(like: Tensor) -> AbstractContextManager[object]:
-    """Within the block no product on the device of `like` is taken in fewer bits than its factors have."""
+    """Within the block products on the device of `like` keep the precision of what goes into them."""
     device = like.device.type
     if not torch.amp.is_autocast_available(device):  # such as meta, on which products are only counted
         return nullcontext()

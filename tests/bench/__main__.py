@@ -18,6 +18,7 @@ BENCHMARKS = (
     "reading",
     "training",
     "rivals",
+    "graphs",
     "tuning",
 )
 

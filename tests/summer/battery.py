@@ -246,6 +246,16 @@ def what_has_no_label_is_in_no_loss(name: str, _: Path) -> None:
         torch.testing.assert_close(together[term], loss, atol=1e-6, rtol=1e-5, msg=term)
 
 
+def half_precision_breaks_nothing(name: str, _: Path) -> None:
+    material = material_of(holes=HOLES)
+    stage = new_stage(name, material).train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = stage(batch_of(material))["total"]
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in stage.parameters() if p.grad is not None)
+
+
 def every_parameter_gets_a_gradient(name: str, _: Path) -> None:
     material = material_of()
     stage = new_stage(name, material).train()
@@ -324,6 +334,7 @@ BATTERY: Sequence[Callable[[str, Path], None]] = (
     a_model_read_back_says_exactly_the_same,
 )
 BATTERY_OF_TRAINED: Sequence[Callable[[str, Path], None]] = (
+    half_precision_breaks_nothing,
     every_parameter_gets_a_gradient,
     a_stopped_training_ends_like_an_unbroken_one,
     it_learns_an_easy_corpus,

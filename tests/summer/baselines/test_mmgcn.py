@@ -128,10 +128,12 @@ def test_a_node_that_is_not_there_has_no_edge() -> None:
     assert not graph.across.masked_select(~there.transpose(1, 2).unsqueeze(-1)).any()
 
 
-def test_vectors_that_are_alike_opposite_or_nothing_have_a_finite_slope() -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_vectors_that_are_alike_opposite_or_nothing_have_a_finite_slope(half: bool) -> None:
     vector = torch.randn(5)
     nodes = torch.stack([vector, vector, -vector, torch.zeros(5)]).view(1, 1, 4, 5).requires_grad_()
-    graph = graph_of(nodes, torch.tensor([True, True, True, False]).view(1, 1, 4), gamma=1.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
+        graph = graph_of(nodes, torch.tensor([True, True, True, False]).view(1, 1, 4), gamma=1.0)
     graph.within.square().sum().backward()
     assert nodes.grad is not None
     assert torch.isfinite(nodes.grad).all()
