@@ -175,7 +175,9 @@ def focal_loss(
     """
     truths = labels.clamp(min=0)  # what stands for an unknown truth is not counted
     log_p = logits.log_softmax(dim=-1).gather(-1, truths.unsqueeze(-1)).squeeze(-1)
-    unsure = (1 - log_p.exp()).clamp(min=torch.finfo(log_p.dtype).eps)  # a root has no slope at 0
+    unsure = (1 - log_p.exp()).clamp(
+        min=torch.finfo(log_p.dtype).eps
+    )  # else a power below 1 would be infinitely steep at 0
     weights = counted.to(log_p.dtype) if class_weights is None else class_weights[truths] * counted
     total = (-(unsure**focusing) * log_p * weights).sum()
     return mean_over_batch(total, weights.sum(), least=torch.finfo(log_p.dtype).tiny)
