@@ -10,7 +10,7 @@ in Conversation", ACL-IJCNLP, arXiv 2107.06779. Its layers are those of GCNII (C
     n_i^m = [h_i^m, S_i]                                    a node per utterance and modality
     A_ij  = 1 - arccos(cos(n_i, n_j)) / pi                  same modality, any two utterances of a dialogue
     A_ij  = gamma (1 - arccos(cos(n_i, n_j)) / pi)          same utterance, any two modalities
-    P     = (D + I)^-1/2 (A + I) (D + I)^-1/2               D: sums of A's rows (`summer.layers.angular_graph`)
+    P     = (D + I)^-1/2 (A + I) (D + I)^-1/2               D: A's row sums (`summer.layers.angular_graph`)
     H^0   = ReLU(W_0 N + b_0)
     H^l   = ReLU(((1 - alpha) P H^l-1 + alpha H^0) ((1 - beta_l) I + beta_l W_l)),   beta_l = log(eta / l + 1)
     y_i   = W ReLU([n_i^t, H_i^t, n_i^a, H_i^a, n_i^v, H_i^v]) + b
