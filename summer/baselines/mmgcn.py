@@ -10,7 +10,7 @@ in Conversation", ACL-IJCNLP, arXiv 2107.06779. Its layers are those of GCNII (C
     n_i^m = [h_i^m, S_i]                                    a node per utterance and modality
     A_ij  = 1 - arccos(cos(n_i, n_j)) / pi                  same modality, any two utterances of a dialogue
     A_ij  = gamma (1 - arccos(cos(n_i, n_j)) / pi)          same utterance, any two modalities
-    P     = (D + I)^-1/2 (A + I) (D + I)^-1/2               D: the sums of A's rows
+    P     = (D + I)^-1/2 (A + I) (D + I)^-1/2               D: A's row sums (`summer.layers.angular_graph`)
     H^0   = ReLU(W_0 N + b_0)
     H^l   = ReLU(((1 - alpha) P H^l-1 + alpha H^0) ((1 - beta_l) I + beta_l W_l)),   beta_l = log(eta / l + 1)
     y_i   = W ReLU([n_i^t, H_i^t, n_i^a, H_i^a, n_i^v, H_i^v]) + b
@@ -21,15 +21,12 @@ github.com/hujingwen6666/MMGCN. The numbers are that program's: of its `run.sh`,
 alpha, eta, the layers of the LSTM, the linear layer before it, and the focusing of the loss, on MELD only.
 
 A modality that an utterance lacks is no node: it has no edge, and zeros stand for it before the classifier.
-There is no list of edges: P is a matrix per dialogue and modality, and one over the modalities per utterance,
-so that P H is two batched products.
 
 Departures from the authors' program, where it is not what the paper is said to have: W_l is one matrix, for P
 H and H^0 alike (the program's two are those of GCNII*); the speaker stands beside every modality (the program
 adds it to text alone); there are the 4 layers that `run.sh` asks for (the program builds 64); gamma is an
 option (the program has none, which is 1); the focal loss is that of Lin et al. 2017 (the program's has log p
-in the place of p, and sums over all classes). As in the program cosines are shrunk by 1e-5: the slope of
-arccos has no end at 1.
+in the place of p, and sums over all classes).
 
 Dimensions: batch dialogues, modality modalities, seq utterances, node width of n, hidden width of H, cls
 classes.
@@ -43,17 +40,14 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from summer.classifier import CorpusShape, ModelKind, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import UNKNOWN_LABEL, Modality
+from summer.layers.angular_graph import MultimodalGraph, graph_of
 from summer.layers.bidirectional import BidirectionalStack
-from summer.layers.precision import full_precision
 from summer.options import TrainingOptions
 from summer.sharing import mean_over_batch
-
-SHRINKING = 1 - 1e-5  # of cosines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,60 +98,6 @@ class MmgcnOptions:
             )
         if not self.modalities or len(set(self.modalities)) < len(self.modalities):
             raise ValueError(f"modalities is {list(self.modalities)}; give each once, at least one")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MultimodalGraph:
-    """P, in two parts.
-
-    Args:
-        within: between the utterances of a dialogue in one modality.
-        across: between the modalities of an utterance.
-    """
-
-    within: Float[Tensor, "batch modality seq seq"]
-    across: Float[Tensor, "batch seq modality modality"]
-
-    def propagate(
-        self, hidden: Float[Tensor, "batch modality seq hidden"]
-    ) -> Float[Tensor, "batch modality seq hidden"]:
-        """P H."""
-        return self.within @ hidden + (self.across @ hidden.transpose(1, 2)).transpose(1, 2)
-
-
-def angular_similarity(vectors: Float[Tensor, "... node dim"]) -> Float[Tensor, "... node node"]:
-    """1 - arccos(cos) / pi of any two vectors, in [0, 1]."""
-    with full_precision(vectors):  # in half precision SHRINKING is 1
-        unit = F.normalize(vectors.float(), dim=-1)
-        return 1 - torch.arccos(unit @ unit.transpose(-2, -1) * SHRINKING) / math.pi
-
-
-def graph_of(
-    nodes: Float[Tensor, "batch modality seq node"],
-    there: Bool[Tensor, "batch modality seq"],
-    *,
-    gamma: float,
-) -> MultimodalGraph:
-    """The normalised graph of each dialogue, whose nodes are those that are `there`."""
-    within = _with_loops(angular_similarity(nodes), there)
-    places = there.transpose(1, 2)
-    others = ~torch.eye(there.shape[1], dtype=torch.bool, device=there.device)
-    linked = places.unsqueeze(-1) & places.unsqueeze(-2) & others
-    across = gamma * angular_similarity(nodes.transpose(1, 2)) * linked
-    degrees = within.sum(dim=-1) + across.sum(dim=-1).transpose(1, 2)
-    root = degrees.clamp(min=1).rsqrt()  # of nodes it is 1 or more, by their loop
-    of_place = root.transpose(1, 2)
-    return MultimodalGraph(
-        within=root.unsqueeze(-1) * within * root.unsqueeze(-2),
-        across=of_place.unsqueeze(-1) * across * of_place.unsqueeze(-2),
-    )
-
-
-def _with_loops(weights: Tensor, there: Tensor) -> Tensor:
-    """Weights between nodes that are there, and exactly 1 from a node to itself."""
-    linked = there.unsqueeze(-1) & there.unsqueeze(-2)
-    loops = torch.eye(there.shape[-1], dtype=torch.bool, device=there.device)
-    return torch.where(loops, linked.to(weights.dtype), weights * linked)
 
 
 def focal_loss(

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from summer.baselines.dialogue_gcn import NeighbourSum, RelationalConvolution
-from summer.baselines.mmgcn import SHRINKING, DeepConvolution, MmgcnOptions, graph_of
+from summer.baselines.mmgcn import DeepConvolution, MmgcnOptions
 from summer.corpus import Split
+from summer.layers.angular_graph import SHRINKING, graph_of
 from summer.layers.relational_temporal import GraphTransformer, RelationalTemporalConvolution
 from summer.layers.window import neighbours_of
 from tests.bench.alone import alone

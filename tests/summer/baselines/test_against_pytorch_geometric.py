@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from summer.baselines.dialogue_gcn import NeighbourSum, RelationalConvolution
-from summer.baselines.mmgcn import DeepConvolution, MmgcnOptions, graph_of
+from summer.baselines.mmgcn import DeepConvolution, MmgcnOptions
+from summer.layers.angular_graph import graph_of
 from summer.layers.relational_temporal import GraphTransformer, RelationalTemporalConvolution
 from summer.layers.window import neighbours_of
 from tests.summer.baselines.geometric import geometric

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from summer.baselines.mmgcn import Mmgcn, MmgcnOptions, focal_loss, graph_of
+from summer.baselines.mmgcn import Mmgcn, MmgcnOptions, focal_loss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import UNKNOWN_LABEL, Modality, Split
 from summer.model.distillation import SmoothedTruthLoss
@@ -118,25 +118,6 @@ def test_it_is_what_its_equations_say_with_holes_and_several_speakers() -> None:
     for dialogue, length in enumerate(lengths):
         expected = expected_logits(batch, dialogue, length, weights_of(model))
         np.testing.assert_allclose(logits[dialogue, :length].numpy(), expected, atol=1e-5)
-
-
-def test_a_node_that_is_not_there_has_no_edge() -> None:
-    nodes, there = torch.randn(2, 3, 4, 5), torch.rand(2, 3, 4) < 0.6
-    graph = graph_of(nodes, there, gamma=0.5)
-    assert not graph.within.masked_select(~there.unsqueeze(-1)).any()
-    assert not graph.within.masked_select(~there.unsqueeze(-2)).any()
-    assert not graph.across.masked_select(~there.transpose(1, 2).unsqueeze(-1)).any()
-
-
-@pytest.mark.parametrize("half", [False, True])
-def test_vectors_that_are_alike_opposite_or_nothing_have_a_finite_slope(half: bool) -> None:
-    vector = torch.randn(5)
-    nodes = torch.stack([vector, vector, -vector, torch.zeros(5)]).view(1, 1, 4, 5).requires_grad_()
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=half):
-        graph = graph_of(nodes, torch.tensor([True, True, True, False]).view(1, 1, 4), gamma=1.0)
-    graph.within.square().sum().backward()
-    assert nodes.grad is not None
-    assert torch.isfinite(nodes.grad).all()
 
 
 @pytest.mark.parametrize("class_weights", [None, torch.tensor([0.5, 2.0, 1.0])])
