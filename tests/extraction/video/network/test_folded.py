@@ -65,8 +65,8 @@ def vector(
     return replace(backbone, fold=fold).vector(crops)
 
 
-@pytest.mark.parametrize("kind", ["whole", "mean"])
 @pytest.mark.parametrize("fold", [0, 1, None])
+@pytest.mark.parametrize("kind", ["whole", "mean"])
 def test_a_row_has_the_vector_of_its_network_in_the_axes_of_the_reference(
     request: pytest.FixtureRequest,
     random_weights: Weights,
