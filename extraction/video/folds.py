@@ -37,11 +37,13 @@ class VideoFolds:
 
     Args:
         corpus: its name.
+        count: how many folds there are.
         fold_of: fold of each training dialogue, from 0.
         utterances: ids of each training dialogue's.
     """
 
     corpus: str
+    count: int
     new_rows: NewRows
     fold_of: Mapping[str, int]
     utterances: Mapping[str, tuple[str, ...]]
@@ -56,6 +58,7 @@ class VideoFolds:
         training = [clip for clip in corpus.clips if clip.utterance.split is Split.TRAIN]
         return cls(
             corpus=corpus.name,
+            count=folds,
             new_rows=new_rows,
             fold_of=deal(corpus.clips, folds, new_rows, table="video"),
             utterances={
@@ -63,11 +66,6 @@ class VideoFolds:
                 for name, clips in groupby(training, key=lambda clip: clip.dialogue.name)
             },
         )
-
-    @property
-    def count(self) -> int:
-        """How many folds there are."""
-        return max(self.fold_of.values()) + 1
 
     @property
     def networks(self) -> tuple[str, ...]:
@@ -152,6 +150,7 @@ class VideoFolds:
         """All of it, as JSON has it."""
         return {
             "corpus": self.corpus,
+            "count": self.count,
             "new_rows": self.new_rows,
             "dialogues": [[name, self.fold_of[name], list(ids)] for name, ids in self.utterances.items()],
         }
@@ -167,6 +166,7 @@ class VideoFolds:
             raise ValueError(f"new_rows {record['new_rows']!r}")
         return cls(
             corpus=record["corpus"],
+            count=int(record["count"]),
             new_rows=record["new_rows"],
             fold_of={name: fold for name, fold, _ in record["dialogues"]},
             utterances={name: tuple(ids) for name, _, ids in record["dialogues"]},

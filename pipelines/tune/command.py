@@ -27,6 +27,9 @@ WORKERS = "processes that look for the faces of a corpus [default: as summer-ext
 class TuningOrder:
     """Tune the face network, for `summer-extract -o video.weights=FILE`.
 
+    With --dataset and -o video.folds=K a network is tuned without each of K folds of the training dialogues,
+    and FILE holds all: each training row is then read by the one that did not see it.
+
     Interrupted at any point, the same command goes on after the last whole epoch and ends in the same bytes.
     """
 

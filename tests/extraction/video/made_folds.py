@@ -72,6 +72,7 @@ def made_folds(
     """A file of networks that read what `folds` says."""
     options = {"layer": layer, "over_time": over_time}
     record = {**options, "options": {"trained_blocks": OWN_BLOCKS}}
+    networks: list[InflatedInceptionResnet] = []
     singles: list[Weights] = []
     for number, name in enumerate(folds.networks):
         network = load_network(start, **options)
@@ -84,12 +85,13 @@ def made_folds(
                     tensor.mul_(1 + 0.3 * torch.randn(tensor.shape, generator=drawn))
         save_tuned(folder / f"{name}.safetensors", network, head, record)
         singles.append(described(folder / f"{name}.safetensors"))
+        networks.append(network)
     alignments = [
         None if number == folds.reference else _turned(number, network.dim) for number in range(len(singles))
     ]
     made = FoldNetworks(
         folds=folds,
-        networks=taken_apart((load_network(single, **options) for single in singles), own_blocks=OWN_BLOCKS),
+        networks=taken_apart(networks, own_blocks=OWN_BLOCKS),
         heads=[load_head(single) for single in singles],
         alignments=alignments,
     )

@@ -23,8 +23,8 @@ from extraction.video.clips.labelled import ClipsError, FaceClip
 from extraction.video.clips.utterances import Face, Utterances
 from extraction.video.faces.alignment import standardised
 from extraction.video.folds import VideoFolds
-from extraction.video.network.backbones import load_backbone
 from extraction.video.network.beginning import DifferentBeginningsError
+from extraction.video.network.folded import load_folds
 from extraction.video.network.lfnet3d import sequence_vector
 from extraction.video.network.training import ClipClassifier, TuningError, TuningOptions, TuningStopped
 from extraction.video.network.tuned import load_head, load_network, tuning_of
@@ -80,6 +80,7 @@ def made(folder: Path, colours: Sequence[int], *, folds: int, new_rows: Any, lab
         utterances=Utterances(classes=("joy", "anger"), faces=[*training, *dev], extractor="made up"),
         folds=VideoFolds(
             corpus="colours",
+            count=folds,
             new_rows=new_rows,
             fold_of={one.utterance.dialogue: k // size for k, one in enumerate(training)},
             utterances={one.utterance.dialogue: (one.utterance.id,) for one in training},
@@ -116,13 +117,6 @@ def tuned(work: FoldsTuning, folder: Path, **more: Any) -> Weights:
     )
 
 
-def vectors(
-    weights: Weights, start: Weights, clips: Mapping[str, FaceClip], fold_of: Mapping[str, int | None]
-) -> dict[str, NDArray[np.float32]]:
-    backbone = load_backbone("inception_resnet_v1", weights, "cpu", recogniser=start)
-    return {name: replace(backbone, fold=fold_of[name]).vector(clip.read()) for name, clip in clips.items()}
-
-
 def test_a_network_that_knows_its_rows_by_heart_reads_none_of_them(
     random_weights: Weights, tmp_path: Path, memorised: list[set[str]]
 ) -> None:
@@ -139,16 +133,19 @@ def test_a_network_that_knows_its_rows_by_heart_reads_none_of_them(
     ]
     seen_all = single_of(tmp_path, "video.colours-")
     head, stored, reference = load_head(seen_all), load_file(weights.path), load_network(seen_all)
-    for fold in (1, 2):  # the way to the axes of the one that has seen all, by rows that both have seen
-        own = load_network(single_of(tmp_path, f"video.colours.without-fold-{fold}-of-2-"))
-        both = [rows[name].read() for name, number in twins.folds.fold_of.items() if number != fold - 1]
-        alignment = procrustes(*(read_by(network, both) for network in (own, reference)))
-        assert close(stored[f"fold_{fold}.alignment.rotation"], alignment.rotation)
-        assert close(stored[f"fold_{fold}.alignment.mean_of_fold"], alignment.mean_of_fold)
-        assert close(stored[f"fold_{fold}.alignment.mean_of_whole"], alignment.mean_of_whole)
+    own = load_network(single_of(tmp_path, "video.colours.without-fold-1-of-2-"))
+    both = [rows[name].read() for name in ("d4", "d5", "d6", "d7")]  # that both were tuned on
+    alignment = procrustes(read_by(own, both), read_by(reference, both))
+    assert close(stored["fold_1.alignment.rotation"], alignment.rotation)
+    assert close(stored["fold_1.alignment.mean_of_fold"], alignment.mean_of_fold)
+    assert close(stored["fold_1.alignment.mean_of_whole"], alignment.mean_of_whole)
+    networks = load_folds(weights)
 
     def told(fold_of: Mapping[str, int | None]) -> int:
-        found = vectors(weights, random_weights, rows, fold_of)
+        with torch.inference_mode():
+            found = {
+                name: networks.vector(standardised(clip.read()), fold_of[name]) for name, clip in rows.items()
+            }
         return sum(int((head.weight @ found[name]).argmax()) == rows[name].label for name in rows)
 
     assert told(dict.fromkeys(rows, None)) == 8  # by the network that has seen them all
@@ -292,6 +289,13 @@ def test_a_fold_without_a_face_is_refused(random_weights: Weights, tmp_path: Pat
     ]
     with pytest.raises(ClipsError, match=r"fold 2 of 2 has 0 training utterances .* needs 1"):
         few.work(random_weights, utterances=replace(few.utterances, faces=hidden))
+
+
+def test_a_fold_without_a_dialogue_is_refused(random_weights: Weights, tmp_path: Path) -> None:
+    """As where one dialogue is longer than all others together."""
+    few = two_folds(tmp_path)
+    with pytest.raises(ClipsError, match=r"fold 3 of 3 has 0 training utterances .* give fewer folds"):
+        few.work(random_weights, folds=replace(few.folds, count=3))
 
 
 def test_a_class_that_one_fold_has_alone_is_refused(random_weights: Weights, tmp_path: Path) -> None:
