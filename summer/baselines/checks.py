@@ -41,6 +41,16 @@ def check_weights(**weights: float) -> None:
             raise ValueError(f"{name} is {weight}; give a finite number of 0 or more")
 
 
+def check_window(past: int, future: int) -> None:
+    """Some turn is near: neither is negative, and not both are 0.
+
+    Raises:
+        ValueError: one is, or both are.
+    """
+    if min(past, future) < 0 or past == future == 0:
+        raise ValueError(f"past is {past}, future {future}; give 0 or more, and not both 0")
+
+
 def check_multiple(name: str, width: int, *, parts: int, of: str) -> None:
     """A width is a multiple of the parts that share it.
 

@@ -35,6 +35,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from summer.baselines.checks import (
+    check_counts,
+    check_dropouts,
+    check_modalities,
+    check_multiple,
+    check_window,
+)
 from summer.classifier import CorpusShape, ModelKind, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
@@ -79,18 +86,19 @@ class CorectOptions:
     modalities: tuple[Modality, ...] = tuple(Modality)
 
     def __post_init__(self) -> None:
-        counts = ("hidden_dim", "text_layers", "text_inner_dim", "graph_heads", "cross_heads")
-        for name in (*counts, "cross_layers", "memory_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
-        if self.hidden_dim % self.cross_heads:
-            raise ValueError(f"hidden_dim is {self.hidden_dim}; give a multiple of {self.cross_heads} heads")
-        if min(self.past, self.future) < 0 or self.past == self.future == 0:
-            raise ValueError(f"past is {self.past}, future {self.future}; give 0 or more, and not both 0")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; give a share in [0, 1)")
-        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise ValueError(f"modalities is {list(self.modalities)}; give each once, at least one")
+        check_counts(
+            hidden_dim=self.hidden_dim,
+            text_layers=self.text_layers,
+            text_inner_dim=self.text_inner_dim,
+            graph_heads=self.graph_heads,
+            cross_layers=self.cross_layers,
+            memory_layers=self.memory_layers,
+            cross_heads=self.cross_heads,
+        )
+        check_multiple("hidden_dim", self.hidden_dim, parts=self.cross_heads, of="heads")
+        check_window(self.past, self.future)
+        check_dropouts(dropout=self.dropout)
+        check_modalities(self.modalities)
 
 
 class TextLayer(nn.Module):
@@ -228,8 +236,7 @@ class Corect(nn.Module):
         self, output: CorectOutput, batch: ConversationBatch, truth_loss: TruthLoss
     ) -> dict[str, Tensor]:
         """Cross-entropy over utterances that have any of its modalities."""
-        anything = torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
-        loss = truth_loss(output.logits, batch.labels, anything)
+        loss = truth_loss(output.logits, batch.labels, batch.any_usable(self.modalities))
         return {"truth": loss, "total": loss}
 
     def outlook(self, output: CorectOutput, batch: ConversationBatch) -> Outlook:

@@ -47,6 +47,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from summer.baselines.checks import (
+    check_counts,
+    check_dropouts,
+    check_modalities,
+    check_multiple,
+    check_window,
+)
 from summer.classifier import CorpusShape, ModelKind, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
@@ -86,17 +93,17 @@ class DialogueGcnOptions:
     modalities: tuple[Modality, ...] = tuple(Modality)
 
     def __post_init__(self) -> None:
-        for name in ("encoder_dim", "encoder_layers", "graph_dim", "speakers", "bases"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
-        if self.encoder_dim % 2:
-            raise ValueError(f"encoder_dim is {self.encoder_dim}; give an even one: two directions share it")
-        if min(self.past, self.future) < 0 or self.past == self.future == 0:
-            raise ValueError(f"past is {self.past}, future {self.future}; give 0 or more, and not both 0")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}; give a share in [0, 1)")
-        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise ValueError(f"modalities is {list(self.modalities)}; give each once, at least one")
+        check_counts(
+            encoder_dim=self.encoder_dim,
+            encoder_layers=self.encoder_layers,
+            graph_dim=self.graph_dim,
+            speakers=self.speakers,
+            bases=self.bases,
+        )
+        check_multiple("encoder_dim", self.encoder_dim, parts=2, of="directions")
+        check_window(self.past, self.future)
+        check_dropouts(dropout=self.dropout)
+        check_modalities(self.modalities)
 
 
 class EdgeAttention(nn.Module):
@@ -239,8 +246,9 @@ class DialogueGcn(nn.Module):
 
     def forward(self, batch: ConversationBatch) -> DialogueGcnOutput:
         """Read each dialogue in order, then as a graph, then as a whole."""
-        there = self._there(batch)
-        encoded = self.context(self._utterances(batch), there)
+        there = batch.any_usable(self.modalities)
+        utterances = torch.cat([batch.known(m) for m in self.modalities], dim=-1)
+        encoded = self.context(utterances, there)
         near = neighbours_of(there, past=self.past, future=self.future)
         weights = self.edges(encoded, near)
         first = torch.relu(self.relational(encoded, weights, batch.speakers, near, batch.parties))
@@ -250,22 +258,11 @@ class DialogueGcn(nn.Module):
         hidden = torch.relu(self.hidden(attended))  # (7)
         return DialogueGcnOutput(logits=self.classifier(self.dropout(hidden)), hidden=hidden)  # (8)
 
-    def _there(self, batch: ConversationBatch) -> Tensor:
-        """(batch, seq) utterances that have any of its modalities."""
-        return torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
-
-    def _utterances(self, batch: ConversationBatch) -> Tensor:
-        """(batch, seq, dim) all modalities side by side."""
-        return torch.cat(
-            [batch.features[m].masked_fill(~batch.usable[m].unsqueeze(-1), 0.0) for m in self.modalities],
-            dim=-1,
-        )
-
     def losses(
         self, output: DialogueGcnOutput, batch: ConversationBatch, truth_loss: TruthLoss
     ) -> dict[str, Tensor]:
         """Cross-entropy over utterances that have any of its modalities."""
-        loss = truth_loss(output.logits, batch.labels, self._there(batch))
+        loss = truth_loss(output.logits, batch.labels, batch.any_usable(self.modalities))
         return {"truth": loss, "total": loss}
 
     def outlook(self, output: DialogueGcnOutput, batch: ConversationBatch) -> Outlook:

@@ -89,14 +89,12 @@ class Linear(nn.Module):
         """y of each utterance; b alone of one that has nothing."""
         logits = self.bias.expand(*batch.labels.shape, -1)
         for name, weight in self.weights.items():
-            said = nn.functional.linear(batch.features[Modality(name)], weight)
-            logits = logits + said.masked_fill(~batch.usable[Modality(name)].unsqueeze(-1), 0.0)
+            logits = logits + nn.functional.linear(batch.known(Modality(name)), weight)
         return logits
 
     def losses(self, output: Tensor, batch: ConversationBatch, truth_loss: TruthLoss) -> dict[str, Tensor]:
         """Cross-entropy over utterances that have any of its modalities; nothing learns from it."""
-        anything = torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
-        loss = truth_loss(output, batch.labels, anything)
+        loss = truth_loss(output, batch.labels, batch.any_usable(self.modalities))
         return {"truth": loss, "total": loss}
 
     def outlook(self, output: Tensor, batch: ConversationBatch) -> Outlook:

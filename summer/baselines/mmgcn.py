@@ -41,6 +41,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from summer.baselines.checks import (
+    check_counts,
+    check_dropouts,
+    check_modalities,
+    check_multiple,
+    check_weights,
+)
 from summer.classifier import CorpusShape, ModelKind, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import UNKNOWN_LABEL, Modality
@@ -82,22 +89,21 @@ class MmgcnOptions:
     modalities: tuple[Modality, ...] = tuple(Modality)
 
     def __post_init__(self) -> None:
-        for name in ("encoder_dim", "speaker_dim", "graph_dim", "text_layers", "graph_layers"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
-        if self.encoder_dim % 2:
-            raise ValueError(f"encoder_dim is {self.encoder_dim}; give an even one: two directions share it")
-        if not (0 <= self.dropout < 1 and 0 <= self.alpha <= 1):
-            raise ValueError(
-                f"dropout is {self.dropout} and alpha {self.alpha}; give shares in [0, 1) and [0, 1]"
-            )
-        if not (0 < self.eta < math.inf and 0 <= self.gamma < math.inf and 0 <= self.focusing < math.inf):
-            raise ValueError(
-                f"eta is {self.eta}, gamma {self.gamma}, focusing {self.focusing}; give finite numbers, the "
-                "first above 0, the others 0 or more"
-            )
-        if not self.modalities or len(set(self.modalities)) < len(self.modalities):
-            raise ValueError(f"modalities is {list(self.modalities)}; give each once, at least one")
+        check_counts(
+            encoder_dim=self.encoder_dim,
+            speaker_dim=self.speaker_dim,
+            graph_dim=self.graph_dim,
+            text_layers=self.text_layers,
+            graph_layers=self.graph_layers,
+        )
+        check_multiple("encoder_dim", self.encoder_dim, parts=2, of="directions")
+        check_dropouts(dropout=self.dropout)
+        check_weights(gamma=self.gamma, focusing=self.focusing)
+        if not 0 <= self.alpha <= 1:
+            raise ValueError(f"alpha is {self.alpha}; give a share in [0, 1]")
+        if not 0 < self.eta < math.inf:
+            raise ValueError(f"eta is {self.eta}; give a finite number above 0")
+        check_modalities(self.modalities)
 
 
 def focal_loss(
@@ -209,7 +215,7 @@ class Mmgcn(nn.Module):
         self, output: MmgcnOutput, batch: ConversationBatch, truth_loss: TruthLoss
     ) -> dict[str, Tensor]:
         """Cross-entropy over utterances that have any of its modalities; where it focuses, the focal loss."""
-        anything = torch.stack([batch.usable[m] for m in self.modalities]).any(dim=0)
+        anything = batch.any_usable(self.modalities)
         truth = truth_loss(output.logits, batch.labels, anything)
         if not self.focusing:
             return {"truth": truth, "total": truth}
