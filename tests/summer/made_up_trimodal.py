@@ -199,11 +199,20 @@ def _drawn(cases: Sequence[Case], seed: int) -> Conversations:
 
 
 def assembled(
-    codes: Mapping[Modality, Codes], labels: Codes, random: np.random.Generator, *, speakers: Codes
+    codes: Mapping[Modality, Codes],
+    labels: Codes,
+    random: np.random.Generator,
+    *,
+    speakers: Codes,
+    dialogues: Mapping[Split, int] = DIALOGUES,
 ) -> Conversations:
-    """Codes, labels and speakers, one row per dialogue, to conversations."""
+    """Codes, labels and speakers, one row per dialogue, to conversations.
+
+    Args:
+        dialogues: how many each split has.
+    """
     names = LabelSet(tuple(f"label{number}" for number in range(int(labels.max()) + 1)))
-    splits = [split for split, count in DIALOGUES.items() for _ in range(count)]
+    splits = [split for split, count in dialogues.items() for _ in range(count)]
     utterances = tuple(
         Utterance(
             id=f"{split}/dia{number}_utt{turn}",

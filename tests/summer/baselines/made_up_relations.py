@@ -19,18 +19,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
 
-from summer.conversations.reading import Conversations, ModalityFeatures
-from summer.corpus import LabelSet, Modality, Split, Utterance
+from summer.conversations.reading import Conversations
+from summer.corpus import Modality, Split
+from tests.summer.made_up_trimodal import assembled
 
 TURNS, SPEAKERS = 8, 3
 DIALOGUES: Mapping[Split, int] = MappingProxyType({Split.TRAIN: 120, Split.DEV: 40, Split.TEST: 100})
-DIM = 4
-STRENGTH, NOISE_DEVIATION = 2.0, 0.3
 NOTHING = 3  # the code of words that show nothing
 SHOWN = 0.7  # how often a sound shows the mood
-Codes = NDArray[np.int64]
 SHAPE = (sum(DIALOGUES.values()), TURNS)
 
 
@@ -39,7 +36,8 @@ def mood_of_all(seed: int) -> Conversations:
     random = np.random.default_rng(seed)
     moods = np.broadcast_to(random.integers(2, size=(SHAPE[0], 1)), SHAPE)
     sound = np.where(random.random(SHAPE) < SHOWN, moods, 1 - moods)
-    return _assembled({Modality.AUDIO: sound}, moods, np.arange(SHAPE[0] * TURNS).reshape(SHAPE) % 2, random)
+    speakers = np.arange(SHAPE[0] * TURNS).reshape(SHAPE) % 2
+    return assembled({Modality.AUDIO: sound}, moods, random, speakers=speakers, dialogues=DIALOGUES)
 
 
 def ceiling_of_mood() -> float:
@@ -60,7 +58,8 @@ def said_once(seed: int, *, merged: bool = False) -> Conversations:
     speakers[:, :SPEAKERS] = np.arange(SPEAKERS)
     labels = np.take_along_axis(names, speakers, axis=1)
     words = np.where(np.arange(TURNS) < SPEAKERS, labels, NOTHING)
-    return _assembled({Modality.TEXT: words}, labels, np.zeros_like(speakers) if merged else speakers, random)
+    speakers = np.zeros_like(speakers) if merged else speakers
+    return assembled({Modality.TEXT: words}, labels, random, speakers=speakers, dialogues=DIALOGUES)
 
 
 def ceiling_of_words() -> float:
@@ -74,41 +73,10 @@ def told_by_sound(seed: int) -> Conversations:
     words, sound = random.integers(2, size=SHAPE), random.integers(2, size=SHAPE)
     before = np.concatenate([np.zeros_like(sound[:, :1]), sound[:, :-1]], axis=1)
     codes = {Modality.TEXT: words, Modality.AUDIO: sound}
-    return _assembled(codes, words ^ before, np.broadcast_to(np.arange(TURNS) % 2, SHAPE), random)
+    speakers = np.broadcast_to(np.arange(TURNS) % 2, SHAPE)
+    return assembled(codes, words ^ before, random, speakers=speakers, dialogues=DIALOGUES)
 
 
 def ceiling_without_the_other() -> float:
     """Of `told_by_sound` without words, sound or context."""
     return (1 + (TURNS - 1) / 2) / TURNS
-
-
-def _assembled(
-    codes: Mapping[Modality, Codes], labels: Codes, speakers: Codes, random: np.random.Generator
-) -> Conversations:
-    """Codes, labels and speakers, a row per dialogue, to conversations."""
-    names = LabelSet(tuple(f"label{number}" for number in range(int(labels.max()) + 1)))
-    splits = [split for split, count in DIALOGUES.items() for _ in range(count)]
-    utterances = tuple(
-        Utterance(
-            id=f"{split}/dia{number}_utt{turn}",
-            split=split,
-            dialogue=f"dia{number}",
-            turn=turn,
-            speaker=f"speaker{speakers[number, turn]}",
-            text="",
-            label=names.names[labels[number, turn]],
-        )
-        for number, split in enumerate(splits)
-        for turn in range(TURNS)
-    )
-    features = {m: _features(of_modality.ravel(), random) for m, of_modality in codes.items()}
-    return Conversations(
-        corpus="made-up", protocol="none", labels=names, utterances=utterances, features=features
-    )
-
-
-def _features(codes: Codes, random: np.random.Generator) -> ModalityFeatures:
-    vectors = STRENGTH * np.eye(DIM)[codes] + NOISE_DEVIATION * random.standard_normal((len(codes), DIM))
-    return ModalityFeatures(
-        vectors=vectors.astype(np.float32), usable=np.ones(len(codes), dtype=bool), fingerprint="f" * 64
-    )
