@@ -12,11 +12,17 @@ from summer.corpus import Split
 from summer.evaluation.predictions import Predictions, PredictionsError
 from summer.evaluation.scores import never_predicted, score, seeds_of
 from summer.evaluation.significance import PairedTest, bootstrap_interval, holm, paired_test
-from summer.report.tables import Table, paper_table, percent, selection_note
+from summer.report.tables import (
+    Table,
+    p_value_text,
+    paper_table,
+    percent,
+    percent_interval,
+    selection_note,
+)
 from summer.runs.reading import Run
 
 RARE = 0.05
-RESOLUTION = 1e-4  # of a printed p-value
 
 
 def print_scores(console: Console, run: Run, split: Split) -> None:
@@ -51,7 +57,7 @@ def _beside_the_table(seeds: Sequence[Predictions], run: Run) -> str:
         over = "over dialogues alone, for there is 1 seed"
     never = ", ".join(never_predicted(seeds, run.labels))
     return (
-        f"w-F1 95 % interval {_in_percent(bootstrap_interval(seeds))} {over}; "
+        f"w-F1 95 % interval {percent_interval(bootstrap_interval(seeds))} {over}; "
         f"macro-F1 {percent([found.macro_f1 for found in scores])}, "
         f"ECE {percent([found.ece for found in scores])}" + (f"; never predicted: {never}" if never else "")
     )
@@ -94,14 +100,10 @@ def _summary(letter: str, run: Run, seeds: Sequence[Predictions]) -> tuple[str, 
         str(len(seeds)),
         percent([found.w_acc for found in scores]),
         percent([found.w_f1 for found in scores]),
-        _in_percent(bootstrap_interval(seeds)),
+        percent_interval(bootstrap_interval(seeds)),
         percent([found.macro_f1 for found in scores]),
         percent([found.ece for found in scores]),
     )
-
-
-def _in_percent(interval: tuple[float, float]) -> str:
-    return f"[{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
 
 
 def _print_warning(console: Console, split: Split, runs: Sequence[Run]) -> None:
@@ -126,12 +128,11 @@ def in_words(
     side = f"{'higher' if points > 0 else 'lower'} than {first} by {abs(points):.2f} points of w-F1"
     if points == 0:
         side = f"level with {first} in w-F1"
-    decisive, p_text = test.p_value, f"p {_p_text(test.p_value)}"
+    decisive, p_text = test.p_value, f"p {p_value_text(test.p_value)}"
     if corrected is not None and comparisons > 1:
         decisive = corrected
-        p_text += (
-            f", {_p_text(corrected).removeprefix('= ')} with Holm's correction for {comparisons} comparisons"
-        )
+        number = p_value_text(corrected).removeprefix("= ")
+        p_text += f", {number} with Holm's correction for {comparisons} comparisons"
     alone = max(test.seeds) == 1
     drawn = "dialogues" if alone else "dialogues and seeds"
     meaning = f"such a difference is common between systems that are alike: these {drawn} do not decide"
@@ -142,13 +143,9 @@ def in_words(
     pairs = " in pairs" if test.paired_seeds and not alone else ""
     return (
         f"{second} is {side}, over {drawn}{' alone' if alone else ''}: "
-        f"95 % interval {_in_percent(test.interval_95)}, {p_text}; "
+        f"95 % interval {percent_interval(test.interval_95)}, {p_text}; "
         f"{test.seeds[0]} and {test.seeds[1]} seeds{pairs}, {test.dialogues} dialogues ({meaning})"
     )
-
-
-def _p_text(p_value: float) -> str:
-    return f"< {RESOLUTION:.4f}" if p_value < RESOLUTION else f"= {p_value:.4f}"
 
 
 def _print_table(console: Console, table: Table) -> None:

@@ -25,12 +25,15 @@ from summer.report.figures import draw_experts, draw_losses, draw_systems
 from summer.report.figures.bars import Bar
 from summer.report.page import Page, listed, picture, section
 from summer.report.published import Published, published_of
+from summer.report.tables import p_value_text
 from summer.runs.folder import seed_folder
 from summer.runs.reading import read_run
 from summer.runs.standing import Against, Standing, compared, standing_of
 from summer.training.models import STUDENT, TEACHER
 
 DECISIVE = 0.05
+PICTURES = ("systems.png", *(f"figure{number}.png" for number in (4, 5, 6, 7)))
+FILES = ("page.md", "page.html", *PICTURES)
 WHAT_COSTS = (
     "An epoch is its steps, the look at dev and what is saved: the median over epochs and seeds, in jobs "
     "side by side. A system that is found at once has none. A student's parameters are without its frozen "
@@ -288,7 +291,8 @@ def _lead_in_words(found: Found, near: Standing | None) -> str:
     sure = (
         "a sure difference" if test.corrected < DECISIVE else "which these dialogues and seeds do not decide"
     )
-    return f"by {100 * test.test.difference:.2f} points over {near.title} (p = {test.corrected:.4f}, {sure})"
+    lead, p_value = 100 * test.test.difference, p_value_text(test.corrected)
+    return f"by {lead:.2f} points over {near.title} (p {p_value}, {sure})"
 
 
 def _sure(found: Found) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from summer.corpus import Modality
 from summer.report.published import Published
-from summer.report.tables import NOTHING, Table, percent
+from summer.report.tables import NOTHING, Table, p_value_text, percent, percent_interval
 from summer.runs.standing import Against, Standing
 from summer.training.models import STUDENT
-
-RESOLUTION = 1e-4  # of a printed p-value
 
 
 def systems_table(
@@ -37,7 +35,7 @@ def systems_table(
             one.title,
             percent(one.w_acc),
             percent(one.w_f1),
-            _interval(one.interval_95),
+            percent_interval(one.interval_95),
             *_beside_the_paper(one, published),
             *_lead(against.get(one.title)),
             *_inflation(one, on_test.get(one.title)),
@@ -70,7 +68,7 @@ def modalities_table(standings: Mapping[tuple[Modality, ...], Standing], publish
     rows = []
     for modalities, one in standings.items():
         printed = published.modalities.get(frozenset(modalities), (None, None))
-        scores = (percent(one.w_acc), percent(one.w_f1), _interval(one.interval_95))
+        scores = (percent(one.w_acc), percent(one.w_f1), percent_interval(one.interval_95))
         rows.append((one.title, *scores, *map(_printed, printed)))
     return Table(header=header, rows=tuple(rows)).without_empty_columns()
 
@@ -115,7 +113,7 @@ def _lead(against: Against | None) -> tuple[str, str, str]:
     if against is None:
         return NOTHING, NOTHING, NOTHING
     low, high = against.test.interval_95
-    p_value = f"{against.corrected:.4f}" if against.corrected >= RESOLUTION else f"< {RESOLUTION:.4f}"
+    p_value = p_value_text(against.corrected).removeprefix("= ")
     return f"{100 * against.test.difference:+.2f}", f"[{100 * low:+.2f}, {100 * high:+.2f}]", p_value
 
 
@@ -123,10 +121,6 @@ def _inflation(one: Standing, on_test: Standing | None) -> tuple[str, str]:
     if on_test is None:
         return NOTHING, NOTHING
     return percent(on_test.w_f1), f"{100 * (on_test.mean - one.mean):+.2f}"
-
-
-def _interval(interval: tuple[float, float]) -> str:
-    return f"[{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
 
 
 def _printed(number: float | None) -> str:

@@ -13,6 +13,7 @@ from summer.evaluation.predictions import Predictions, models_of
 from summer.evaluation.scores import Scores, score, seeds_of
 
 NOTHING = "–"
+RESOLUTION = 1e-4  # of a printed p-value
 TITLES = {"teacher": "Teacher Model", "student": "Student Model"}  # the paper's words; others by their names
 
 
@@ -86,6 +87,24 @@ def percent(values: Sequence[float]) -> str:
     """
     mean = f"{100 * np.mean(values):.2f}"
     return f"{mean} ± {100 * np.std(values, ddof=1):.2f}" if len(values) > 1 else mean
+
+
+def percent_interval(interval: tuple[float, float]) -> str:
+    """Two shares in percent.
+
+    >>> percent_interval((0.5, 0.625))
+    '[50.00, 62.50]'
+    """
+    return f"[{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]"
+
+
+def p_value_text(p_value: float) -> str:
+    """A p-value as it is printed, with its sign.
+
+    >>> p_value_text(0.25), p_value_text(0.00002)
+    ('= 0.2500', '< 0.0001')
+    """
+    return f"< {RESOLUTION:.4f}" if p_value < RESOLUTION else f"= {p_value:.4f}"
 
 
 def _percentages(scores: Sequence[Scores], labels: LabelSet) -> list[str]:

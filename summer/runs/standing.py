@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from summer.corpus import LabelSet, Split
+from summer.corpus import Split
 from summer.evaluation.predictions import Predictions
-from summer.evaluation.scores import Scores, score, seeds_of
-from summer.evaluation.significance import PairedTest, bootstrap_interval, holm, paired_test
+from summer.evaluation.scores import seeds_of
+from summer.evaluation.significance import PairedTest, holm, paired_test
 from summer.runs.folder import RunError, seed_folder
 from summer.runs.reading import Run
-from summer.runs.timing import EpochTime, median_epoch
+from summer.runs.timing import MedianEpoch, median_epoch
 from summer.training.models import STUDENT
 
 
@@ -45,7 +45,7 @@ class Standing:
     per_class: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]]
     interval_95: tuple[float, float]
     parameters: int
-    epoch: EpochTime | None
+    epoch: MedianEpoch | None
     predictions: Sequence[Predictions]
 
     @property
@@ -68,39 +68,31 @@ class Against:
 
 
 def standing_of(run: Run, model: str, title: str, *, split: Split = Split.TEST) -> Standing:
-    """How a model of a run stands.
+    """How a model of a run stands, by its results.json: nothing is scored or drawn by chance again.
 
     Raises:
         RunError: the run has no predictions of it on that split.
     """
     seeds = seeds_of(run.predictions, model, split)
-    if not seeds:
+    scores = run.results.get(model, {}).get(split.value)
+    if not seeds or scores is None:
         raise RunError(f"{run.path} has no predictions of {model} on {split}; train it again")
-    scores = [score(one, run.labels) for one in seeds]
     numbers = tuple(one.seed for one in seeds)
     return Standing(
         title=title,
         model=model,
         run=run.path,
         seeds=numbers,
-        w_f1=tuple(one.w_f1 for one in scores),
-        w_acc=tuple(one.w_acc for one in scores),
-        per_class=_per_class(run.labels, scores),
-        interval_95=bootstrap_interval(seeds),
+        w_f1=tuple(scores["w_f1"]),
+        w_acc=tuple(scores["w_acc"]),
+        per_class={
+            label: (tuple(one["acc"]), tuple(one["f1"])) for label, one in scores["per_class"].items()
+        },
+        interval_95=(scores["w_f1_interval_95"][0], scores["w_f1_interval_95"][1]),
         parameters=learned_parameters(seed_folder(run.path, numbers[0]) / f"{model}.safetensors"),
         epoch=median_epoch([seed_folder(run.path, seed) for seed in numbers], model),
         predictions=seeds,
     )
-
-
-def _per_class(
-    labels: LabelSet, scores: Sequence[Scores]
-) -> dict[str, tuple[tuple[float, ...], tuple[float, ...]]]:
-    of = {label: [one.per_class[label] for one in scores] for label in labels.names}
-    return {
-        label: (tuple(one.recall for one in found), tuple(one.f1 for one in found))
-        for label, found in of.items()
-    }
 
 
 def learned_parameters(checkpoint: Path) -> int:

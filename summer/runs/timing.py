@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -27,6 +28,15 @@ class EpochTime:
     """
 
     epoch: int
+    seconds: float
+    processor_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MedianEpoch:
+    """The median of several epochs, each number by itself; fields are those of `EpochTime`."""
+
+    epochs: int
     seconds: float
     processor_seconds: float
 
@@ -55,13 +65,13 @@ def read_times(folder: Path, model: str) -> list[EpochTime]:
     return [EpochTime(**entry) for entry in json.loads(path.read_text())] if path.is_file() else []
 
 
-def median_epoch(folders: list[Path], model: str) -> EpochTime | None:
+def median_epoch(folders: Sequence[Path], model: str) -> MedianEpoch | None:
     """The median epoch over seeds, without epoch 0, which is a look and no training; None without any."""
     times = [took for folder in folders for took in read_times(folder, model) if took.epoch > 0]
     if not times:
         return None
-    return EpochTime(
-        epoch=len(times),
+    return MedianEpoch(
+        epochs=len(times),
         seconds=median(took.seconds for took in times),
         processor_seconds=median(took.processor_seconds for took in times),
     )

@@ -46,4 +46,4 @@ def test_the_median_is_over_seeds_and_without_the_look_before_the_first_step(tmp
             watch.on_epoch("mlp", record(epoch))
     median = median_epoch([tmp_path / "seed0", tmp_path / "seed1"], "mlp")
     assert median is not None
-    assert median.epoch == 3
+    assert median.epochs == 3
