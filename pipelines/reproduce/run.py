@@ -22,18 +22,18 @@ from pipelines.recipe import Recipe, load_recipe
 from pipelines.reproduce.command import ReproductionOrder
 from pipelines.reproduce.display import print_jobs, told
 from pipelines.reproduce.jobs import Ended, Ending, Job, Yard, do_jobs
-from pipelines.reproduce.page import Reproduction, write_page
+from pipelines.reproduce.page import FILES, Reproduction, write_page
 from pipelines.reproduce.systems import SUMMER_RUN, Catalogue, System, catalogue
-from pipelines.train.run import parse_seeds
+from pipelines.train.run import folder_of_features, parse_seeds, stores_in
 from summer.conversations.reading import Conversations, read_conversations
 from summer.corpus import Modality
-from summer.durable import write_aside
+from summer.durable import explained_disk_errors, write_aside
 from summer.runs.folder import RunError
 from summer.training.preparation import prepare
 
 DONE, INCOMPLETE = 0, 1
 RECORD, LOCK = "reproduction.json", ".lock"
-OWN = ("page.md", "page.html", "runs", "jobs", RECORD, LOCK)
+OWN = (*FILES, "runs", "jobs", RECORD)  # the record goes last: a folder that is half deleted is still ours
 GIB_PER_JOB = 8
 SECONDS_FOR_THE_LOCK = 30.0
 
@@ -80,8 +80,8 @@ class Task:
 def _task_of(order: ReproductionOrder) -> Task:
     """Read recipe and stores; refuse what no system could be trained on, before any is."""
     recipe, seeds = load_recipe(order.recipe, order.overrides), parse_seeds(order.seeds)
-    folder = order.features or Path("data/stores") / Path(order.recipe).stem
-    stores = [folder / f"{m.value}.h5" for m in Modality if (folder / f"{m.value}.h5").is_file()]
+    folder = folder_of_features(order.features, order.recipe)
+    stores = stores_in(folder)
     if not stores:
         raise RunError(
             f"there is no feature store in {folder}; make some with summer-extract, or name their folder "
@@ -130,14 +130,14 @@ def _begin(order: ReproductionOrder, task: Task) -> None:
         RunError: it is of others, or holds something else.
     """
     path = order.out / RECORD
-    if order.overwrite:
-        for name in ("page.md", "page.html", "runs", "jobs", RECORD):
-            _delete(order.out / name)
-    strangers = sorted(entry.name for entry in order.out.iterdir() if entry.name not in OWN)
+    strangers = sorted(entry.name for entry in order.out.iterdir() if entry.name not in (*OWN, LOCK))
     if not path.is_file() and strangers:
         raise RunError(
             f"{order.out} is not empty and holds no reproduction ({strangers[0]}); give another --out"
         )
+    if order.overwrite:
+        for name in OWN:
+            _delete(order.out / name)
     record = _record(task)
     earlier = _read_record(path)
     for key in record:
@@ -182,13 +182,12 @@ def _locked(order: ReproductionOrder) -> Iterator[int]:
     """Hold the folder: one reproduction at a time. Jobs inherit the lock: it is free when the last has ended.
 
     Raises:
-        RunError: another one holds it, or the folder cannot be made.
+        RunError: another one holds it.
+        DiskError: the folder cannot be made or written.
     """
-    try:
+    with explained_disk_errors(order.out):
         order.out.mkdir(parents=True, exist_ok=True)
         file = (order.out / LOCK).open("w")
-    except OSError as error:
-        raise RunError(f"{order.out} cannot be written ({error.strerror}); give another --out") from error
     with file:
         until = time.monotonic() + SECONDS_FOR_THE_LOCK
         while not _takes(file.fileno()):

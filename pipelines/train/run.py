@@ -133,11 +133,21 @@ def _settings(order: TrainingOrder, models: Sequence[str]) -> Settings:
     return load_recipe(order.recipe, overrides).settings
 
 
+def folder_of_features(named: Path | None, recipe: str) -> Path:
+    """The folder of the stores: the one that was named, else that of the recipe."""
+    return named or Path("data/stores") / Path(recipe).stem
+
+
+def stores_in(folder: Path) -> list[Path]:
+    """The stores of a folder, in the order of modalities."""
+    return [path for m in Modality if (path := folder / f"{m.value}.h5").is_file()]
+
+
 def _store_paths(order: TrainingOrder) -> list[Path]:
     if order.stores and order.features is None:
         return list(order.stores)
-    folder = order.features or Path("data/stores") / Path(order.recipe).stem
-    found = [folder / f"{m.value}.h5" for m in Modality if (folder / f"{m.value}.h5").is_file()]
+    folder = folder_of_features(order.features, order.recipe)
+    found = stores_in(folder)
     if not found and not order.stores:
         raise RunError(
             f"there is no feature store in {folder}; make some with summer-extract, or name their folder "

@@ -17,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from pipelines.reproduce import run
 from pipelines.reproduce.command import app
+from pipelines.reproduce.jobs import Ended, Ending, Job
 from summer.corpus import Modality
 from tests.pipelines.train.test_train import refusal
 from tests.summer.battery import TRAINED_RIVALS
@@ -98,6 +99,27 @@ def test_a_folder_of_another_recipe_or_of_other_things_is_refused(
     assert "--overwrite" in message
     (begun / "reproduction.json").write_text("{")
     assert "is damaged" in refusal(typed(features, begun))
+
+
+def test_overwrite_takes_a_finished_folder_with_all_its_figures(
+    features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves alone what is not its own."""
+
+    def stopped(jobs: list[Job], *_: object, **__: object) -> list[Ended]:
+        return [Ended(job=job, ending=Ending.STOPPED) for job in jobs]
+
+    monkeypatch.setattr(run, "do_jobs", stopped)
+    finished = tmp_path / "finished"
+    finished.mkdir()
+    for name in (*run.OWN, "my notes.txt"):
+        (finished / name).write_text('{"recipe": "another"}')
+    assert "--overwrite" in refusal(typed(features, finished))
+    assert (finished / "figure4.png").exists()
+    assert typed(features, finished, "--overwrite").exit_code == 1
+    assert not (finished / "figure4.png").exists()
+    assert "another" not in (finished / "reproduction.json").read_text()
+    assert (finished / "my notes.txt").exists()
 
 
 def test_two_at_once_in_one_folder_are_refused(
