@@ -90,10 +90,6 @@ class Catalogue:
     systems: Sequence[System]
     missing: Sequence[Missing] = field(default_factory=tuple)
 
-    def named(self, name: str) -> System | None:
-        """A system by its name."""
-        return next((system for system in self.systems if system.name == name), None)
-
 
 def catalogue(present: Sequence[Modality], *, teacher: Modality, has_head: bool, on_test: bool) -> Catalogue:
     """What can be run on stores of some modalities.
