@@ -19,6 +19,7 @@ SEEDS = "such as 0-4 or 0,3"
 OVERRIDE = "change one key of the recipe for every system; may be repeated"
 JOBS = "systems that are trained at once [default: one per GPU; without, one per core, at most one per 8 GiB]"
 ON_TEST = "leave out the second training of each system, its epoch chosen on test"
+WITHOUT = "leave out a system, by its name in --dry-run; the page says so; may be repeated"
 DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N"
 
 
@@ -40,6 +41,7 @@ class ReproductionOrder:
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     jobs: Annotated[int | None, typer.Option(min=1, help=JOBS, show_default=False)] = None
     device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
+    without: Annotated[tuple[str, ...], typer.Option("--without", metavar="NAME", help=WITHOUT)] = ()
     without_test_selection: Annotated[bool, typer.Option("--without-test-selection", help=ON_TEST)] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="start anew, delete what OUT has")] = False
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the commands and do nothing")] = False

@@ -97,7 +97,7 @@ def _task_of(order: ReproductionOrder) -> Task:
             teacher=recipe.model.teacher,
             has_head=text is not None and text.head is not None,
             on_test=not order.without_test_selection,
-        ),
+        ).without(order.without),
         seeds=seeds,
         folder=folder,
     )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from itertools import combinations
 from typing import Literal
 
@@ -89,6 +90,31 @@ class Catalogue:
 
     systems: Sequence[System]
     missing: Sequence[Missing] = field(default_factory=tuple)
+
+    def without(self, names: Sequence[str]) -> Catalogue:
+        """The same, but these systems, and those that need their teachers, are missing.
+
+        Raises:
+            ValueError: there is no such system.
+        """
+        for name in names:
+            self._check(name)
+        kept, left_out = [], []
+        for system in self.systems:
+            if system.name in names:
+                left_out.append(_left_out(system, f"left out by --without {system.name}"))
+            elif system.takes_teachers and SUMMER_RUN in names:
+                left_out.append(_left_out(system, f"its teachers are left out by --without {SUMMER_RUN}"))
+            else:
+                kept.append(system)
+        return Catalogue(systems=kept, missing=[*self.missing, *left_out])
+
+    def _check(self, name: str) -> None:
+        known = [system.name for system in self.systems]
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "--dry-run shows them all"
+            raise ValueError(f"--without {name}: there is no such system; {hint}")
 
 
 def catalogue(present: Sequence[Modality], *, teacher: Modality, has_head: bool, on_test: bool) -> Catalogue:
@@ -204,6 +230,11 @@ def _missing(present: Sequence[Modality], *, teacher: Modality, has_head: bool) 
     if teacher not in present:
         why = f"the recipe's teacher reads {teacher}, of which there is no store; give -o model.teacher=..."
         yield Missing(title="SUMMER, its tables 3 and 4 and figures 4 to 7", place="systems", reason=why)
+
+
+def _left_out(system: System, reason: str) -> Missing:
+    where = ", its epoch chosen on test" if system.chooses_on_test else ""
+    return Missing(title=" and ".join(system.titles.values()) + where, place=system.place, reason=reason)
 
 
 def _chooses(system: System) -> bool:

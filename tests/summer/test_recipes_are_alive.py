@@ -7,7 +7,6 @@ of the recipes of the paper's size two turns each, so that an epoch has its step
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from summer.corpus import Modality, Split
 from summer.training.preparation import prepare
 from summer.training.seed import obtain_model
 from tests.bench.meld_sized import PAPER_DIMS, generated
+from tests.cores import own_share_of_cores
 from tests.summer.made_up import LABELS
 from tests.summer.made_up_training import Log, made_place
 
@@ -100,8 +100,7 @@ def told_by_words(case: Case, seed: int) -> Conversations:
 
 def courses(recipe: str, epochs: int, folder: Path, *overrides: str) -> tuple[dict[str, list[float]], Log]:
     """Dev's weighted F1 of teacher and student at each look, and all that was logged."""
-    cores = len(os.sched_getaffinity(0))
-    torch.set_num_threads(cores if recipe in OF_PAPERS_SIZE else 1)  # for small models threads only wait
+    torch.set_num_threads(own_share_of_cores() if recipe in OF_PAPERS_SIZE else 1)  # small models only wait
     limits = (f"most_epochs={epochs}", f"patience_epochs={epochs}", "least_steps=0", "patience_steps=0")
     of_both = [f"{model}.{limit}" for model in ("teacher", "student") for limit in limits]
     settings = load_recipe(recipe, [*of_both, *overrides]).settings

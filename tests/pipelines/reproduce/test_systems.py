@@ -127,3 +127,18 @@ def _order(system: System, folder: Path) -> TrainingOrder:
         overrides=tuple(lists["overrides"]),
         **given,
     )
+
+
+def test_what_is_left_out_is_missing_and_so_is_what_needs_its_teachers() -> None:
+    left = whole().without(["sdt-on-test"])
+    assert names_of(whole()) - names_of(left) == {"sdt-on-test"}
+    (missing,) = left.missing
+    assert (missing.title, missing.reason) == (
+        "SDT, its epoch chosen on test",
+        "left out by --without sdt-on-test",
+    )
+    untaught = whole().without([SUMMER_RUN])
+    assert not [system for system in untaught.systems if system.takes_teachers]
+    assert len(untaught.systems) + len(untaught.missing) == len(whole().systems)
+    with pytest.raises(ValueError, match="--without stk: there is no such system; did you mean 'sdt'"):
+        whole().without(["stk"])
