@@ -102,6 +102,8 @@ class TrainingOptions:
             `learning_rate` a step; None: the same as all.
         class_weights: how much more a rare class counts: not, by the root of its rarity, or by its rarity.
         select_on: the split whose weighted F1 chooses the epoch; `test` inflates, and is labelled so.
+        test_curve: score the test split after every epoch as well. It chooses nothing: it shows what choosing
+            on it would add.
     """
 
     learning_rate: float = 5e-5
@@ -118,6 +120,7 @@ class TrainingOptions:
     scalar_rate: float | None = 1e-2
     class_weights: ClassWeighting = "none"
     select_on: Split = Split.DEV
+    test_curve: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batch_dialogues", "most_epochs", "patience_epochs"):

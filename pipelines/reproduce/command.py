@@ -18,7 +18,7 @@ OUT = "folder of the page: page.md, page.html, figures, runs/ and jobs/"
 SEEDS = "such as 0-4 or 0,3"
 OVERRIDE = "change one key of the recipe for every system; may be repeated"
 JOBS = "systems that are trained at once [default: one per GPU; without, one per core, at most one per 8 GiB]"
-ON_TEST = "leave out the second training of each system, its epoch chosen on test"
+ON_TEST = "leave out what choosing on test would report"
 WITHOUT = "leave out a system, by its name in --dry-run; the page says so; may be repeated"
 DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N"
 

@@ -25,6 +25,9 @@ SEEDS = "such as 0-4 or 0,3"
 SELECT = (
     "split whose weighted F1 chooses the epoch: dev, or test to see how much that flatters [default: dev]"
 )
+TEST_CURVE = (
+    "score test after every epoch as well: it chooses nothing, and shows what choosing on it would add"
+)
 TEACHER = "take the teachers of another run, which needs the same seeds, instead of training some"
 OVERRIDE = "change one key of the recipe, such as student.learning_rate=1e-4; may be repeated"
 DISTRIBUTIONS = "draw the student's features beside the teacher's while it learns (the paper's figure 7)"
@@ -48,6 +51,7 @@ class TrainingOrder:
     seeds: Annotated[str, typer.Option(help=SEEDS)] = "0"
     teacher: Annotated[Path | None, typer.Option(metavar="RUN", help=TEACHER)] = None
     select_on: Annotated[str | None, typer.Option(help=SELECT)] = None
+    test_curve: Annotated[bool, typer.Option("--test-curve", help=TEST_CURVE)] = False
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
     precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16")] = "no"

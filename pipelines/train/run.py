@@ -130,6 +130,8 @@ def _settings(order: TrainingOrder, models: Sequence[str]) -> Settings:
         overrides.append(f"model.teacher={order.modality}")
     if order.select_on is not None:
         overrides += [f"{model}.select_on={order.select_on}" for model in {TEACHER, STUDENT, *models}]
+    if order.test_curve:
+        overrides += [f"{model}.test_curve=true" for model in {TEACHER, STUDENT, *models}]
     return load_recipe(order.recipe, overrides).settings
 
 

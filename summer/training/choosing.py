@@ -21,7 +21,7 @@ from summer.processes import alike, processes_of
 from summer.training.history import EpochRecord, TrainingError
 from summer.training.learning import PROBE_DIALOGUES, Inside, look_inside
 from summer.training.portraits import is_portrayed, keep_portrait
-from summer.training.prediction import look_at
+from summer.training.prediction import SplitOutlook, look_at
 from summer.training.stages import Stage
 
 
@@ -33,6 +33,7 @@ class _Seen:
     w_f1: float
     drawn: Mapping[str, Mapping[str, float]]
     inside: Inside
+    test_w_f1: float | None
 
 
 class EpochJudge:
@@ -58,6 +59,7 @@ class EpochJudge:
         self.selected_on, self.portraits = options.select_on, portraits
         with alike():
             self.chosen_by = _batches_to_choose_by(dealer, options)
+        self.curve_of = _test_batches(dealer, options) if options.test_curve else []
 
     def record(self, epoch: int, losses: Mapping[str, float], *, learning_rate: float) -> EpochRecord:
         """What is to be known of an epoch that ended; the stage is left in evaluation mode.
@@ -80,20 +82,29 @@ class EpochJudge:
             w_f1=seen.w_f1,
             drawn=seen.drawn,
             inside=seen.inside,
+            test_w_f1=seen.test_w_f1,
         )
 
     def _look(self, epoch: int) -> _Seen:
         device = self.accelerator.device
-        outlook = look_at(
-            self.stage, self.dealer, self.chosen_by, device=device, autocast=self.accelerator.autocast
-        )
+        outlook = self._outlook(self.chosen_by)
         if self.portraits is not None and is_portrayed(epoch):
             keep_portrait(self.portraits, epoch, outlook)
         probe = self.dealer.of_split(Split.TRAIN)[:PROBE_DIALOGUES]
         inside = look_inside(self.stage, self.dealer.batch(probe).to(device))
         score = outlook.weighted_f1
         return _Seen(
-            loss=outlook.loss, w_f1=math.nan if score is None else score, drawn=outlook.drawn, inside=inside
+            loss=outlook.loss,
+            w_f1=math.nan if score is None else score,
+            drawn=outlook.drawn,
+            inside=inside,
+            test_w_f1=self._outlook(self.curve_of).weighted_f1 if self.curve_of else None,
+        )
+
+    def _outlook(self, batches: list[list[DialogueRows]]) -> SplitOutlook:
+        accelerator = self.accelerator
+        return look_at(
+            self.stage, self.dealer, batches, device=accelerator.device, autocast=accelerator.autocast
         )
 
 
@@ -106,6 +117,10 @@ def _batches_to_choose_by(dealer: ConversationDealer, options: TrainingOptions) 
             other = "give the corpus a dev split, or take --select-on test, which inflates the score"
         raise TrainingError(f"{split} is to choose the epoch and has no utterance with a truth; {other}")
     return batches
+
+
+def _test_batches(dealer: ConversationDealer, options: TrainingOptions) -> list[list[DialogueRows]]:
+    return dealer.deal(Split.TEST, size=options.batch_dialogues, generator=None)
 
 
 def _check_is_finite(seen: _Seen, stage: str, epoch: int) -> None:

@@ -37,6 +37,7 @@ class EpochRecord:
         loss, w_f1: of that split, after the epoch.
         drawn: means on it of what the model wants drawn, such as `kept_experts` by modality.
         inside: what `summer.training.learning` saw of the model's parts; empty in histories of before 0.3.0.
+        test_w_f1: of the test split, where a curve of it was asked for; it chooses nothing.
     """
 
     epoch: int
@@ -47,6 +48,7 @@ class EpochRecord:
     w_f1: float
     drawn: Mapping[str, Mapping[str, float]]
     inside: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    test_w_f1: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,7 +82,14 @@ class Course:
 
     def to_json(self) -> list[dict[str, Any]]:
         """A list of records, as `read_history` reads them."""
-        return [asdict(record) for record in self.history]
+        return [_told(record) for record in self.history]
+
+
+def _told(record: EpochRecord) -> dict[str, Any]:
+    entry = asdict(record)
+    if record.test_w_f1 is None:
+        del entry["test_w_f1"]
+    return entry
 
 
 def read_history(path: Path, *, selected_on: str) -> Course:

@@ -81,7 +81,7 @@ def test_a_dry_run_shows_commands_to_be_typed_and_writes_nothing(features: Path,
     assert shown.exit_code == 0, shown.output
     lines = shown.stdout.splitlines()
     assert all(line.startswith("summer-train --recipe demo ") for line in lines)
-    assert sum("--model sdt " in line for line in lines) == 2  # by dev, and by test
+    assert sum("--model sdt --test-curve" in line for line in lines) == 1
     assert not (tmp_path / "out").exists()
 
 

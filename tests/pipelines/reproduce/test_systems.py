@@ -83,12 +83,15 @@ def test_without_a_head_or_the_teachers_modality_their_rows_are_missing_and_the_
     assert "mlp" in names_of(untaught)
 
 
-def test_whatever_chooses_is_trained_once_more_with_its_epoch_chosen_on_test() -> None:
+def test_whatever_chooses_shows_what_choosing_on_test_would_report() -> None:
     found = whole()
-    again = {system.name.removesuffix(ON_TEST) for system in found.systems if system.chooses_on_test}
+    fitted_again = {system.name.removesuffix(ON_TEST) for system in found.systems if system.chooses_on_test}
+    with_curve = {system.name for system in found.systems if "--test-curve" in system.options}
     rows = {system.name for system in at(found, "systems")}
-    assert again == rows - {"majority", "encoder-head"}
-    assert not [system for system in whole(on_test=False).systems if system.chooses_on_test]
+    assert fitted_again == {name for name in rows if name.startswith("regression-")}
+    assert with_curve == rows - fitted_again - {"majority", "encoder-head"}
+    plain = whole(on_test=False).systems
+    assert not [one for one in plain if one.chooses_on_test or "--test-curve" in one.options]
 
 
 @pytest.mark.parametrize("present", [EVERYTHING, (Modality.TEXT, Modality.AUDIO), (Modality.VIDEO,)])
@@ -113,8 +116,8 @@ def _order(system: System, folder: Path) -> TrainingOrder:
     words, given = iter(system.options), {}
     lists: dict[str, list[str]] = {"models": [], "overrides": []}
     for word in words:
-        if word in ("--projection", "--distributions"):
-            given[word.removeprefix("--")] = True
+        if word in ("--projection", "--distributions", "--test-curve"):
+            given[word.removeprefix("--").replace("-", "_")] = True
         elif word in names:
             lists[names[word]].append(next(words))
         else:
@@ -130,13 +133,12 @@ def _order(system: System, folder: Path) -> TrainingOrder:
 
 
 def test_what_is_left_out_is_missing_and_so_is_what_needs_its_teachers() -> None:
-    left = whole().without(["sdt-on-test"])
-    assert names_of(whole()) - names_of(left) == {"sdt-on-test"}
-    (missing,) = left.missing
-    assert (missing.title, missing.reason) == (
-        "SDT, its epoch chosen on test",
-        "left out by --without sdt-on-test",
-    )
+    left = whole().without(["sdt", "regression-text-on-test"])
+    assert names_of(whole()) - names_of(left) == {"sdt", "regression-text-on-test"}
+    assert [(missing.title, missing.reason) for missing in left.missing] == [
+        ("SDT", "left out by --without sdt"),
+        ("logistic regression, text, chosen on test", "left out by --without regression-text-on-test"),
+    ]
     untaught = whole().without([SUMMER_RUN])
     assert not [system for system in untaught.systems if system.takes_teachers]
     assert len(untaught.systems) + len(untaught.missing) == len(whole().systems)

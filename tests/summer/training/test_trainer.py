@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+from sklearn.metrics import f1_score
 from torch import nn
 
 from summer.classifier import Outlook, TruthLoss
@@ -23,7 +24,15 @@ from summer.model.distillation import SmoothedTruthLoss
 from summer.model.fusion import START_OF_PHI, TeacherGuidedAttention
 from summer.model.routing import START_OF_TEMPERATURE, SparseDynamicMixture
 from summer.options import Objective, Schedule, TrainingOptions
-from summer.training.history import STEPS_BETWEEN_LOOKS, Course, EpochRecord, LossBook, TrainingError, Watch
+from summer.training.history import (
+    STEPS_BETWEEN_LOOKS,
+    Course,
+    EpochRecord,
+    LossBook,
+    TrainingError,
+    Watch,
+    read_history,
+)
 from summer.training.models import STUDENT, TEACHER
 from summer.training.prediction import SplitOutlook
 from summer.training.preparation import Material, shape_of
@@ -160,6 +169,30 @@ def test_only_the_split_that_chooses_is_looked_at_during_training(
     monkeypatch.setattr(ConversationDealer, "batch", spy)
     train_both(material, settings, made_place(tmp_path))
     assert seen == {Split.TRAIN, select_on}
+
+
+def test_a_curve_of_test_chooses_nothing_and_tells_the_score_of_every_epoch(tmp_path: Path) -> None:
+    weights = {}
+    for name, settings in {
+        "plain": with_training(SETTINGS, most_epochs=3),
+        "curve": with_training(SETTINGS, most_epochs=3, test_curve=True),
+    }.items():
+        material = made_material(settings)
+        teacher, student = train_both(material, settings, made_place(tmp_path / name))
+        weights[name] = (weights_of(teacher.model), weights_of(student_of(student)))
+        history = read_history(tmp_path / name / "student-history.json", selected_on="dev").history
+        scores = [record.test_w_f1 for record in history]
+        if name == "plain":
+            assert scores == [None] * len(history)
+            assert "test_w_f1" not in (tmp_path / name / "student-history.json").read_text()
+            continue
+        found = predict(material, student, Split.TEST)
+        guesses = found.probabilities.argmax(axis=1)
+        kept = next(record for record in history if record.epoch == student.origin.epoch)
+        assert kept.test_w_f1 == pytest.approx(f1_score(found.truths, guesses, average="weighted"))
+        assert None not in scores
+    for plain, curve in zip(*weights.values(), strict=True):
+        assert are_equal(plain, curve)
 
 
 def scripted_outlook(hits: int) -> SplitOutlook:
