@@ -90,6 +90,7 @@ class ExportOrder:
     stores: Annotated[tuple[Path, ...], typer.Argument(metavar="STORE...", help="one store per modality")]
     out: Annotated[Path, typer.Option(help="the file to write")]
     form: Annotated[str, typer.Option("--format", help=EXPORT_FORMAT)] = "npz"
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that is there")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,8 +124,8 @@ CASES: dict[str, Case] = {
     "data export": (
         data_app,
         "pipelines.data.run.export",
-        "export a.h5 b.h5 --out c.pkl --format pickle",
-        ExportOrder(stores=(Path("a.h5"), Path("b.h5")), out=Path("c.pkl"), form="pickle"),
+        "export a.h5 b.h5 --out c.pkl --format pickle --overwrite",
+        ExportOrder(stores=(Path("a.h5"), Path("b.h5")), out=Path("c.pkl"), form="pickle", overwrite=True),
     ),
     "data import": (
         data_app,
