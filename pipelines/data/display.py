@@ -14,7 +14,7 @@ from rich.table import Table
 
 from extraction.corpora import Corpus, Problem
 from extraction.video.sheet.cells import Sheet, Verdict
-from pipelines.console import utterances_told
+from pipelines.console import utterances_told, where_shown
 from summer.corpus import Status
 from summer.store import FeatureStore
 from summer.store.comparison import Difference
@@ -28,7 +28,7 @@ MOST_REASONS = 5
 @contextmanager
 def probing_bar(console: Console, files: int) -> Iterator[Callable[[int, int], None]]:
     """A bar of the files probed so far, of all; nothing in a log file."""
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    with Progress(console=console, **where_shown(console)) as bar:
         task = bar.add_task("probing", total=files)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

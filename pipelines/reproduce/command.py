@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.console import add_command
+from pipelines.console import add_command, same_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -53,7 +53,7 @@ def _reproduce(order: ReproductionOrder) -> int:
     return carry_out(order)
 
 
-add_command(app, ReproductionOrder, _reproduce)
+add_command(app, ReproductionOrder, _reproduce, how_to_go_on=same_command)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.console import add_command
+from pipelines.console import add_command, typed_again
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -73,7 +73,14 @@ def _train(order: TrainingOrder) -> int:
     return carry_out(order)
 
 
-add_command(app, TrainingOrder, _train)
+def how_to_resume() -> str:
+    """The command that goes on after the last whole epoch; a launcher's own words are not known here."""
+    if "WORLD_SIZE" in os.environ:
+        return "the same command with --resume goes on after the last whole epoch"
+    return f"go on after the last whole epoch with: {typed_again('summer-train', '--resume')}"
+
+
+add_command(app, TrainingOrder, _train, how_to_go_on=how_to_resume)
 
 
 def main() -> None:

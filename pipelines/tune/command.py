@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.console import add_command
+from pipelines.console import add_command, same_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -52,7 +52,7 @@ def _tune(order: TuningOrder) -> int:
     return carry_out(order)
 
 
-add_command(app, TuningOrder, _tune)
+add_command(app, TuningOrder, _tune, how_to_go_on=same_command)
 
 
 def main() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -245,6 +250,70 @@ def test_a_mistake_that_the_user_can_mend_is_one_line() -> None:
     add_command(app, Order, pour)
     result = CliRunner().invoke(app, [])
     assert (result.exit_code, result.output) == (2, "error: no tea; buy some\n")
+
+
+def stopped_at_once(app: typer.Typer, module: str, monkeypatch: pytest.MonkeyPatch, words: str) -> str:
+    """What a command says to a second Ctrl-C."""
+
+    def carry_out(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"{module}.carry_out", carry_out)
+    monkeypatch.setattr(sys, "argv", ["program", *shlex.split(words)])
+    result = CliRunner().invoke(app, shlex.split(words))
+    assert result.exit_code == 130
+    return result.output
+
+
+def test_an_extraction_stopped_at_once_says_how_it_goes_on_and_does_not_speak_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = partial(stopped_at_once, extract_app, "pipelines.extract.run", monkeypatch)
+    assert stopped("--dataset demo") == "stopped at once; the same command goes on from there\n"
+    anew = stopped("--dataset demo --overwrite")
+    assert anew == "stopped at once; the same command, without --overwrite, goes on from there\n"
+
+
+def test_a_training_stopped_at_once_says_the_command_that_resumes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = partial(stopped_at_once, train_app, "pipelines.train.run", monkeypatch)
+    said = stopped("--recipe demo --out 'my runs/a' --overwrite")
+    assert said.endswith("with: summer-train --recipe demo --out 'my runs/a' --resume\n")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "the same command with --resume goes on" in stopped("--recipe demo")
+
+
+BAR_PROGRAM = """
+import logging
+from rich.console import Console
+from pipelines.console import command_errors
+from pipelines.train.display import training_display
+from pathlib import Path
+with command_errors(), training_display(Console(), Path("unused"), 0, lambda: False) as watch:
+    watch.on_step("student", 1, 0, 9)
+    logging.getLogger("summer.training").info("student: going on after epoch 22")
+"""
+
+
+def test_what_is_logged_under_a_bar_stands_on_a_line_of_its_own() -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    command = [sys.executable, "-c", BAR_PROGRAM]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=REPOSITORY, env=environment)
+    os.close(theirs)
+    shown = "".join(iter(partial(_read_terminal, ours), ""))
+    os.close(ours)
+    assert process.wait() == 0, shown
+    assert "seed 0 student, epoch 1" in shown
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece) for piece in re.split(r"[\r\n]+", shown)]
+    assert "student: going on after epoch 22" in lines
+
+
+def _read_terminal(terminal: int) -> str:
+    """ "" at its end, which Linux tells by an error."""
+    try:
+        return os.read(terminal, 4096).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def test_a_field_that_is_no_option_is_refused_by_name() -> None:
