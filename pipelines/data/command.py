@@ -77,10 +77,11 @@ class FacesOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffOrder:
-    """Say in what two stores differ: origin, settings, rows, statuses, vectors. Exit 1 if they do."""
+    """Say in what two stores differ: origin, settings, rows, words, statuses, vectors. Exit 1 if they do."""
 
     first: Store
     second: Store
+    rows: Annotated[bool, typer.Option("--rows", help="a line for each row that differs")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

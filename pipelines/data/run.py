@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import cast, get_args
 
@@ -38,7 +37,6 @@ from summer.store.imports.layouts import LABELS_OF_CORPUS
 from summer.store.imports.pickles import PickleOptions, TextLayers, import_pickle
 
 FINE, NEW_PROBLEMS, DIFFERENT = 0, 1, 1
-MOST_DIFFERENCES = 40
 EXPORT_FORMS = ("npz", "pickle")
 FORMS: Mapping[str, frozenset[str]] = {  # which options belong to which format
     "csv": frozenset({"like", "id_column", "id_template", "columns", "ignore_unknown"}),
@@ -100,11 +98,9 @@ def diff(order: DiffOrder) -> int:
         ValueError: one of the files is no store.
     """
     with FeatureStore(order.first) as first, FeatureStore(order.second) as second:
-        found = differences(first, second)
-        shown = list(islice(found, MOST_DIFFERENCES))
-        more = sum(1 for _ in found)
-    print_differences(Console(soft_wrap=True), order.first, order.second, shown, more=more)
-    return DIFFERENT if shown else FINE
+        found = list(differences(first, second))
+    print_differences(Console(soft_wrap=True), (order.first, order.second), found, each_row=order.rows)
+    return DIFFERENT if found else FINE
 
 
 def export(order: ExportOrder) -> int:

@@ -123,8 +123,8 @@ CASES: dict[str, Case] = {
     "data diff": (
         data_app,
         "pipelines.data.run.diff",
-        "diff a.h5 b.h5",
-        DiffOrder(first=Path("a.h5"), second=Path("b.h5")),
+        "diff a.h5 b.h5 --rows",
+        DiffOrder(first=Path("a.h5"), second=Path("b.h5"), rows=True),
     ),
     "data export": (
         data_app,
