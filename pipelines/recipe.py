@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from summer.training.seed import ModelSettings, Settings
 
 STRICT = ConfigDict(extra="forbid")
+WITHOUT_SETTINGS = "audio"  # a modality, but no table of a recipe
 GATHERED = "trainings"  # a field, but no table: it holds the tables that are named as rivals are
 
 
@@ -317,7 +318,22 @@ def _refuse_unknown_keys(settings: Mapping[str, Any], kind: type, recipe: str) -
     known = set(_known_keys(kind))
     for key in _keys(settings):
         if key not in known and not key.startswith(("corpus.", "baselines.", "trainings.")):
-            raise RecipeError(f"recipe {recipe}: unknown key {key!r}{_nearest(key, sorted(known))}")
+            raise RecipeError(f"recipe {recipe}: unknown key {_suggestion(key, settings, known)}")
+
+
+def _suggestion(key: str, settings: Mapping[str, Any], known: Set[str]) -> str:
+    """The unknown key, and the nearest that there is; of audio what is known of it."""
+    if key != WITHOUT_SETTINGS:
+        return f"{key!r}{_nearest(key, sorted(known))}"
+    below = settings[key] if isinstance(settings[key], Mapping) else {}
+    for name in below:
+        if (reduced := f"reduction.{key}.{name}") in known:
+            return f"'{key}.{name}', did you mean {reduced!r}?"
+    whole = ".".join((key, *list(below)[:1]))
+    return (
+        f"{whole!r}: audio is openSMILE's ComParE_2016, which has no settings; "
+        f"[reduction.{key}] says what becomes of its 6373 numbers"
+    )
 
 
 def _keys(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
