@@ -192,15 +192,17 @@ def _failed_lines(job: Job, report: Report) -> Sequence[str]:
 
 
 def _subset_lines(job: Job, report: Report) -> Iterator[str]:
-    """One line where clips are not there, or where there are too few for the reducer."""
+    """One line where clips or words are not there, or where there are too few for the reducer."""
     rows, missing = sum(report.statuses.values()), report.statuses.get(Status.MISSING, 0)
-    there = f"{rows - missing:,} of {rows:,} clips are there" if missing else ""
-    if missing and missing == rows:
+    of_text = job.extractor.modality is Modality.TEXT
+    what = "utterances have words" if of_text else "clips are there"
+    there = f"{rows - missing:,} of {rows:,} {what}" if missing else ""
+    if missing and missing == rows and not of_text:
         there += "; check --root"
     raw = f"{job.store} holds raw vectors, the reduction is left out: {report.not_reduced}"
     if report.not_reduced:
         modality = job.extractor.modality
         remedy = f"(-o reduction.{modality}.width=N, or reduction.{modality}.method=none)"
         yield f"{modality}: {there + '; ' if there else ''}{raw} {remedy}"
-    elif there and job.extractor.modality is not Modality.TEXT:
+    elif there:
         yield f"{job.extractor.modality}: {there}, the other rows are marked missing"
