@@ -12,7 +12,7 @@ from pipelines.console import add_command, same_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-RECIPE = "meld, meld-text-audio, iemocap, demo, or the path of a .toml"
+RECIPE = "manifest (small, for own clips), meld, meld-text-audio, iemocap, demo, or the path of a .toml"
 FEATURES = "folder of the stores [default: data/stores/<recipe>]"
 OUT = "folder of the page: page.md, page.html, figures, runs/ and jobs/"
 SEEDS = "such as 0-4 or 0,3"

@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 RUN_OF_RECIPE = Path("runs/<recipe>")  # stands for no --out: the recipe's name takes its place
 
-RECIPE = "meld, meld-text-audio, iemocap, demo, or the path of a .toml"
+RECIPE = "manifest (small, for own clips), meld, meld-text-audio, iemocap, demo, or the path of a .toml"
 FEATURES = "folder of the stores [default: data/stores/<recipe>]"
 OUT = f"folder of the run [default: {RUN_OF_RECIPE}]"
 STAGE = "teacher, student (needs --teacher or a finished teacher in the run) or all"
@@ -36,6 +36,8 @@ class TrainingOrder:
     """Train the teacher, freeze it, train the student; measure both on dev and, once, on test.
 
     Stopped at any point, the same command with --resume continues and ends in the same numbers.
+
+    Exit status: 0 done; 2 a mistake that the message names; 130 interrupted.
     """
 
     recipe: Annotated[str, typer.Option(help=RECIPE)]

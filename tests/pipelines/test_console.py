@@ -24,8 +24,11 @@ from pipelines.evaluate.command import EvaluationOrder
 from pipelines.evaluate.command import app as evaluate_app
 from pipelines.extract.command import ExtractionOrder
 from pipelines.extract.command import app as extract_app
+from pipelines.recipe import shipped_recipes
+from pipelines.reproduce.command import app as reproduce_app
 from pipelines.train.command import TrainingOrder
 from pipelines.train.command import app as train_app
+from pipelines.tune.command import app as tune_app
 from summer.corpus import Split
 from tests.places import REPOSITORY
 
@@ -207,6 +210,13 @@ def test_what_is_not_typed_has_the_default_of_the_order(
     result = CliRunner().invoke(app, NEEDED[command].split())
     assert result.exit_code == 0, result.output
     assert arrived == [type(full)(**needed)]
+
+
+@pytest.mark.parametrize("app", [extract_app, train_app, tune_app, reproduce_app])
+def test_the_help_names_every_shipped_recipe(app: typer.Typer) -> None:
+    shown = CliRunner().invoke(app, ["--help"], terminal_width=200).output
+    [words] = re.findall(r"--recipe <\w+> +((?:.*\n)+?) +--", shown)
+    assert set(shipped_recipes()) <= set(re.findall(r"[\w-]+", words))
 
 
 def test_a_run_without_out_stands_in_the_folder_of_its_recipe() -> None:
