@@ -99,8 +99,11 @@ class StandardError(logging.Handler):
     """Says what is logged where standard error leads at that moment: while a bar is shown, above it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        sys.stderr.write(f"{self.format(record)}\n")
+        """Write one line; nobody who listens is no reason to end hours of work."""
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except OSError:
+            self.handleError(record)
 
 
 @contextmanager

@@ -318,6 +318,24 @@ def test_what_is_logged_under_a_bar_stands_on_a_line_of_its_own() -> None:
     assert "student: going on after epoch 22" in lines
 
 
+def test_a_log_that_nobody_reads_ends_no_work() -> None:
+    program = "\n".join(
+        (
+            "import logging, os",
+            "from pipelines.console import command_errors",
+            "with command_errors():",
+            "    ours, theirs = os.pipe()",
+            "    os.dup2(theirs, 2)",
+            "    os.close(ours)",
+            "    logging.getLogger('summer').info('said to nobody')",
+            "    print('at work')",
+        )
+    )
+    command = [sys.executable, "-u", "-c", program]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=REPOSITORY)
+    assert (finished.returncode, finished.stdout) == (0, "at work\n")
+
+
 def _read_terminal(terminal: int) -> str:
     """ "" at its end, which Linux tells by an error."""
     try:
