@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -19,13 +20,19 @@ from summer.corpus import Utterance, context_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
+    from rich.console import Console
 
 REFUSED, INTERRUPTED = 2, 130  # exit statuses
 OrderT = TypeVar("OrderT", bound="DataclassInstance")
 
 
 def add_command(
-    app: typer.Typer, order: type[OrderT], carry_out: Callable[[OrderT], int], name: str | None = None
+    app: typer.Typer,
+    order: type[OrderT],
+    carry_out: Callable[[OrderT], int],
+    name: str | None = None,
+    *,
+    how_to_go_on: Callable[[], str] = lambda: "",
 ) -> None:
     """Make a command of a dataclass, so that each option is written once.
 
@@ -40,6 +47,7 @@ def add_command(
         carry_out: does what the order says and returns the exit status. It should import its modules itself:
             --help then need not load torch.
         name: of the command, where an app has several.
+        how_to_go_on: what is said to the user who stops it at once.
 
     Raises:
         TypeError: a field is no option.
@@ -47,7 +55,7 @@ def add_command(
     parameters = _parameters(order)
 
     def command(**typed: Any) -> None:
-        with command_errors():
+        with command_errors(how_to_go_on):
             given = {key: tuple(value) if isinstance(value, list) else value for key, value in typed.items()}
             raise typer.Exit(carry_out(order(**given)))
 
@@ -87,10 +95,21 @@ def _as_typer_reads_it(name: str, hint: Any) -> Any:
     return Annotated[kind, information]
 
 
+class StandardError(logging.Handler):
+    """Says what is logged where standard error leads at that moment: while a bar is shown, above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line; nobody who listens is no reason to end hours of work."""
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except OSError:
+            self.handleError(record)
+
+
 @contextmanager
-def command_errors() -> Iterator[None]:
+def command_errors(how_to_go_on: Callable[[], str] = lambda: "") -> Iterator[None]:
     """Print what the user can mend as one line and exit 2; anything else is a bug and shows its traceback."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StandardError()])
     for package in ("summer", "extraction", "pipelines"):
         logging.getLogger(package).setLevel(logging.INFO)
     try:
@@ -102,17 +121,37 @@ def command_errors() -> Iterator[None]:
         raise typer.Exit(1) from error
     except KeyboardInterrupt as error:
         if speaks():
-            typer.echo(
-                "stopped at once; what is finished is kept: the same command goes on from there "
-                "(summer-train: with --resume)",
-                err=True,
-            )
+            typer.echo("; ".join(filter(None, ("stopped at once", how_to_go_on()))), err=True)
         raise typer.Exit(INTERRUPTED) from error
+
+
+def same_command() -> str:
+    """How to go on where the same command does; but one that starts anew would start anew again."""
+    without = ", without --overwrite," if "--overwrite" in sys.argv else ""
+    return f"the same command{without} goes on from there"
+
+
+def typed_again(program: str, flag: str) -> str:
+    """The command that was typed, with one more flag, and nothing that starts anew."""
+    words = [word for word in sys.argv[1:] if word not in (flag, "--overwrite")]
+    return shlex.join([program, *words, flag])
 
 
 def speaks() -> bool:
     """Tell whether this process shows things: the only one, or the first of those that a launcher started."""
     return os.environ.get("RANK", "0") == "0"
+
+
+class WhereShown(TypedDict):
+    """What a bar of rich is told of the place that it is shown in."""
+
+    disable: bool
+    redirect_stderr: bool
+
+
+def where_shown(console: Console) -> WhereShown:
+    """A log file has no bar; what is logged stands above one, unless it goes to a file of its own."""
+    return {"disable": not console.is_terminal, "redirect_stderr": sys.stderr.isatty()}
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, field, fields, is_dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from summer.training.seed import ModelSettings, Settings
 
 STRICT = ConfigDict(extra="forbid")
+WITHOUT_SETTINGS = "audio"  # a modality, but no table of a recipe
 GATHERED = "trainings"  # a field, but no table: it holds the tables that are named as rivals are
 
 
@@ -32,7 +33,17 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class TuningRecipe:
-    """Fine-tuning of the text encoder on the training split (mode `tuned`)."""
+    """Fine-tuning of the text encoder on the training split (mode `tuned`).
+
+    Args:
+        epochs: rounds over the training rows; the best on dev is kept.
+        learning_rate: of AdamW, at its highest.
+        batch_size: utterances of a step.
+        weight_decay: of AdamW.
+        warmup_share: of all steps, over which the learning rate rises from 0.
+        seed: of the head's weights and of the order of batches.
+        bfloat16: numbers of half the width, on a GPU alone.
+    """
 
     epochs: int = Field(default=4, ge=1)
     learning_rate: float = Field(default=2e-5, gt=0)
@@ -48,6 +59,15 @@ class TextRecipe:
     """RoBERTa: a Hugging Face id or folder, and what of the dialogue it reads.
 
     Args:
+        model: a Hugging Face id, or a folder.
+        mode: `tuned` trains it on the labels of the training split first, as [text.tuning] says; `frozen`
+            takes it as it comes: no labels are needed, [text.tuning] is not read, and `folds` must be 0.
+        speakers: how they are told apart: a token for each slot of the dialogue, their names, or not at all.
+        past_tokens: most tokens of context before the utterance.
+        future_tokens: most tokens of context after it.
+        window_tokens: most tokens that are read at once; the model's own limit applies as well.
+        reading: a pass for each utterance, or one for the whole dialogue, which needs vector `mean`.
+        vector: the state of the start token, or the mean over the utterance's own words.
         folds: encoders that read the training rows they were not tuned on; 0: one encoder reads all.
         new_rows: with folds, who reads dev, test and new rows: one more encoder, tuned on the whole training
             split, or all of the folds', whose mean is kept.
@@ -73,8 +93,14 @@ class VideoTuningRecipe:
     """Tuning of the face network by `summer-tune`.
 
     Args:
+        epochs: rounds over the clips; the best on dev is kept.
+        learning_rate: of AdamW, at its highest.
+        batch_clips: clips of a step.
         clip_frames: faces of a clip that is trained on, at most.
         trained_blocks: so many last blocks of the network are trained.
+        weight_decay: of AdamW.
+        warmup_share: of all steps, over which the learning rate rises from 0.
+        seed: of the head's weights and of the order of batches.
         images_per_person: of a folder per person, evenly spread over the names.
     """
 
@@ -94,11 +120,17 @@ class VideoRecipe:
     """LFNet3D: keyframes, whose face, which network, which of its values are the vector.
 
     Args:
+        backbone: the network: VGGFace2's, inflated to 3D, or one that is 3D from the start.
+        layer: whose values are the vector.
+        over_time: of them over the keyframes: their mean, or their standard deviation as well.
         weights: of the backbone, a path; "": the published ones.
+        face_choice: whose face: who talks, the named speaker, the largest, or the most central.
         speaking: who judges who talks: "" LR-ASD where its weights are to be had, else motion and loudness; a
             path to its weights, which must then be there; "motion": motion and loudness.
         absent_speaker: with face_choice "speaker", whether rows whose speaker is not in the picture are
             masked in training, or keep the face that talks most.
+        keyframe_every: every so many pictures of a clip one is looked at.
+        most_keyframes: of a clip, evenly spread.
         folds: of `summer-tune --dataset`: networks that read the training rows they were not tuned on; 0: one
             network reads all. An extraction follows its weights; what is said here must agree with them.
         new_rows: with folds, who reads dev, test and new rows: one more network, tuned on the whole training
@@ -124,6 +156,9 @@ class ReductionRecipe:
     """How raw vectors become what the model reads; `none` keeps raw vectors only.
 
     Args:
+        method: principal components; or DialogueRNN and a layer, trained on the labels of the training split.
+        width: numbers of a reduced vector; as many usable training rows are needed.
+        seed: of what is drawn by chance.
         folds: of `dialogue-rnn`: reducers that reduce the training rows they were not trained on; 0: one
             reducer reduces all.
     """
@@ -317,7 +352,22 @@ def _refuse_unknown_keys(settings: Mapping[str, Any], kind: type, recipe: str) -
     known = set(_known_keys(kind))
     for key in _keys(settings):
         if key not in known and not key.startswith(("corpus.", "baselines.", "trainings.")):
-            raise RecipeError(f"recipe {recipe}: unknown key {key!r}{_nearest(key, sorted(known))}")
+            raise RecipeError(f"recipe {recipe}: unknown key {_suggestion(key, settings, known)}")
+
+
+def _suggestion(key: str, settings: Mapping[str, Any], known: Set[str]) -> str:
+    """The unknown key, and the nearest that there is; of audio what is known of it."""
+    if key != WITHOUT_SETTINGS:
+        return f"{key!r}{_nearest(key, sorted(known))}"
+    below = settings[key] if isinstance(settings[key], Mapping) else {}
+    for name in below:
+        if (reduced := f"reduction.{key}.{name}") in known:
+            return f"'{key}.{name}', did you mean {reduced!r}?"
+    whole = ".".join((key, *list(below)[:1]))
+    return (
+        f"{whole!r}: audio is openSMILE's ComParE_2016, which has no settings; "
+        f"[reduction.{key}] says what becomes of its 6373 numbers"
+    )
 
 
 def _keys(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

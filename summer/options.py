@@ -31,15 +31,22 @@ class ModelOptions:
 
     Args:
         width: of the model, a multiple of 2 and of `heads`.
+        heads: of attention.
         layers: of the teacher, and levels of the student's fusion.
         experts: BiGRUs per modality.
+        dropout: share of values that a training step leaves out.
         encoder_skip: whether features also reach U_e past DialogueRNN.
         longest_dialogue: utterances of the longest dialogue that the model can read.
-        speakers: who is told apart, see `summer.conversations.speakers`.
+        speakers: who is told apart: slots of a dialogue, in order of speaking, or names of the corpus.
+        speaker_slots: with `slots`, how many of a dialogue are told apart.
+        speaker_fewest_utterances: with `names`, of the training split, that a name needs to be told apart.
         emotion_attention: whether what DialogueRNN attends to is added to e_t, or replaces it.
         embedding_norm: whether U_e is normalised, as BERT's embeddings are.
-        agreement, threshold: how equation 7 compares teacher and student, and its gradient.
-        routing, fusion, mixture: the parts that ablations exchange.
+        agreement: what of teacher and student equation 7 compares.
+        threshold: its gradient.
+        routing: which experts an utterance keeps.
+        fusion: how modalities meet: guided by the teacher, or by self-attention alone.
+        mixture: what equation 6 sums.
         fusion_residual: whether a branch is added to what it attends to in others (figure 5).
         start: the linear layer that a model begins at: `head`, the one that the text store has of its
             encoder, and none where it has none; `linear`, that one, and where it has none a logistic
@@ -90,18 +97,23 @@ class TrainingOptions:
     """How a stage is trained: Adam, linear warm-up, early stopping.
 
     Args:
+        learning_rate: of Adam, at its highest.
+        weight_decay: of Adam.
         batch_dialogues: dialogues per step.
         warmup_share: of all steps, over which the learning rate rises from 0.
         schedule: whether the learning rate falls to 0 after its warm-up, or stays as it is.
         most_epochs: where training ends at the latest, unless `least_steps` takes longer.
         patience_epochs: epochs without a better score after which training ends.
-        least_steps, patience_steps: the same in steps, whichever is longer: a small corpus has few steps in
-            an epoch, and what takes 10 epochs on a large one takes 40 on a quarter of it.
+        least_steps: `most_epochs` in steps, where these are longer: a small corpus has few steps in an
+            epoch, and what takes 10 epochs on a large one takes 40 on a quarter of it.
+        patience_steps: `patience_epochs` in steps, where these are longer.
+        largest_gradient_norm: to which longer gradients are cut.
         objective: whether every utterance counts the same in an epoch, or every batch.
         scalar_rate: learning rate of single numbers, such as phi and tau, which Adam would move by at most
             `learning_rate` a step; None: the same as all.
         class_weights: how much more a rare class counts: not, by the root of its rarity, or by its rarity.
-        select_on: the split whose weighted F1 chooses the epoch; `test` inflates, and is labelled so.
+        select_on: the split whose weighted F1 chooses the epoch; `test` inflates, and is labelled so;
+            `train` is refused.
         test_curve: score the test split after every epoch as well. It chooses nothing: it shows what choosing
             on it would add.
     """
@@ -151,6 +163,10 @@ class LossWeights:
     """kappa of equation 15 and epsilon of equation 14. The paper gives no values; these are ours.
 
     Args:
+        cross: of equation 11, the student's classes by the teacher's.
+        align: of equation 12.
+        inner: of equation 13.
+        smooth: of equation 14, the truth.
         epsilon: share of the right class; 1 is no smoothing. The teacher's own loss is smoothed by it too.
 
     Raises:

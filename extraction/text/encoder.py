@@ -28,6 +28,7 @@ from extraction.text.batches import batches_by_tokens, pad_passages
 from extraction.text.context import Context, TextInput, read_inputs, said_in_reach
 from extraction.text.passages import Passage, read_passages
 from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist
+from extraction.tuned_text import TUNING_RECORD
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
 from summer.store import EncoderHead, StoreError
@@ -37,7 +38,7 @@ MODES = ("frozen", "tuned")
 
 TOKENS_ON_CPU = 512  # of a batch, padding included; measured: larger ones leave the processor's cache
 TOKENS_ON_CUDA = 32768
-TUNING_RECORD, HEAD = "tuning.json", "head.safetensors"
+HEAD = "head.safetensors"
 
 
 class RobertaText:

@@ -29,9 +29,10 @@ from safetensors.torch import save_file
 
 from extraction.extractor import Clip
 from extraction.text.classifier import EmotionClassifier, Row, as_row
-from extraction.text.encoder import HEAD, TUNING_RECORD, RobertaText
+from extraction.text.encoder import HEAD, RobertaText
 from extraction.text.pretrained import load_encoder, quiet_transformers, read_wordlist
 from extraction.text.training import TuningOptions, TuningProgress, train
+from extraction.tuned_text import TUNED_FROM, TUNING_RECORD, tuned_from
 from extraction.weights import Weights, text_model
 from summer.corpus import LabelSet, Split
 from summer.durable import check_free_space, explained_disk_errors
@@ -138,6 +139,7 @@ class _FineTuning:
             "dev_rows": _utterances(self.dev_rows),
             "dev_weighted_f1": dev_weighted_f1,
             "best_epoch": best_epoch(dev_weighted_f1),
+            TUNED_FROM: tuned_from(self.encoder.weights.path) or self.encoder.weights.name,
             "encoder": dict(self.encoder.settings),
         }
 

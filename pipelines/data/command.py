@@ -47,7 +47,11 @@ Store = Annotated[Path, typer.Argument(metavar="STORE", help="a store that summe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckOrder:
-    """Probe every file of a raw corpus; list known and new problems with remedies. Exit 1 if any is new."""
+    """Probe every file of a raw corpus; list known and new problems with remedies.
+
+    Exit status: 0 all problems are known; 1 some are new; 2 a mistake that the message names; 130
+    interrupted.
+    """
 
     dataset: Annotated[str, typer.Option(help="meld, iemocap, demo, or the path of a manifest.csv")]
     root: Annotated[Path | None, typer.Option(help=ROOT)] = None
@@ -57,7 +61,10 @@ class CheckOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfoOrder:
-    """Say what a store holds, how it was made, and how many rows of each status."""
+    """Say what a store holds, how it was made, and how many rows of each status and label.
+
+    Exit status: 0 done; 2 a mistake that the message names; 130 interrupted.
+    """
 
     store: Store
     failed: Annotated[bool, typer.Option("--failed", help="list every row that is not ok")] = False
@@ -65,7 +72,10 @@ class InfoOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FacesOrder:
-    """Draw a contact sheet of a video store: whose face each row got, and how that was chosen."""
+    """Draw a contact sheet of a video store: whose face each row got, and how that was chosen.
+
+    Exit status: 0 done; 2 a mistake that the message names; 130 interrupted.
+    """
 
     store: Store
     out: Annotated[Path, typer.Option(metavar="SHEET", help="the sheet to write, .html or .png")]
@@ -77,24 +87,35 @@ class FacesOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffOrder:
-    """Say in what two stores differ: origin, settings, rows, statuses, vectors. Exit 1 if they do."""
+    """Say in what two stores differ: origin, settings, rows, words, statuses, vectors.
+
+    Exit status: 0 they hold the same; 1 they differ; 2 a mistake that the message names; 130 interrupted.
+    """
 
     first: Store
     second: Store
+    rows: Annotated[bool, typer.Option("--rows", help="a line for each row that differs")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOrder:
-    """Write stores as files that other code reads."""
+    """Write stores as files that other code reads.
+
+    Exit status: 0 done; 2 a mistake that the message names; 130 interrupted.
+    """
 
     stores: Annotated[tuple[Path, ...], typer.Argument(metavar="STORE...", help="one store per modality")]
     out: Annotated[Path, typer.Option(help="the file to write")]
     form: Annotated[str, typer.Option("--format", help=EXPORT_FORMAT)] = "npz"
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace a file that is there")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOrder:
-    """Turn existing features into stores: CSV or npz keyed by utterance, or one of the field's pickles."""
+    """Turn existing features into stores: CSV or npz keyed by utterance, or one of the field's pickles.
+
+    Exit status: 0 done; 2 a mistake that the message names; 130 interrupted.
+    """
 
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="csv, npz or pickle; of layout multiemo its folder")

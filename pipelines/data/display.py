@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from extraction.corpora import Corpus, Problem
+from extraction.tuned_text import tuned_from
 from extraction.video.sheet.cells import Sheet, Verdict
-from pipelines.console import utterances_told
+from pipelines.console import utterances_told, where_shown
 from summer.corpus import Status
 from summer.store import FeatureStore
 from summer.store.comparison import Difference
@@ -28,7 +29,7 @@ MOST_REASONS = 5
 @contextmanager
 def probing_bar(console: Console, files: int) -> Iterator[Callable[[int, int], None]]:
     """A bar of the files probed so far, of all; nothing in a log file."""
-    with Progress(console=console, disable=not console.is_terminal) as bar:
+    with Progress(console=console, **where_shown(console)) as bar:
         task = bar.add_task("probing", total=files)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -57,37 +58,51 @@ def report_info(path: Path, *, failed: bool) -> int:
     """Print what a store holds."""
     console = Console(soft_wrap=True)
     with FeatureStore(path) as store:
-        header, rows = store.header, store.rows
-        table = Table(show_header=False, title=str(path))
-        table.add_row("corpus", f"{header.corpus} ({header.protocol})")
-        table.add_row("modality", header.modality)
-        table.add_row("rows", f"{len(rows)}{'' if header.complete else ' (not all of the corpus)'}")
-        table.add_row("raw", f"{header.dim} wide")
-        table.add_row("reduced", f"{store.reduced_width} wide" if store.reduced_width else "not reduced")
-        table.add_row("labels", ", ".join(header.labels))
-        if (head := store.head) is not None:
-            table.add_row("head", f"the encoder's own, {len(head.bias)} classes over the raw vectors")
-        table.add_row("words", "kept" if rows.has_words else "not kept")
-        needed = ", ".join(f"{role} {where}" for role, where in header.assets.items())
-        table.add_row("assets", escape(needed) or "none named")
-        table.add_row("fingerprint", header.fingerprint)
-        for name, value in (*header.settings.items(), *header.reduction.items()):
-            table.add_row(f"  {name}", escape(value))
-        console.print(table)
-        for split in dict.fromkeys(utterance.split for utterance in rows.utterances):
-            told = utterances_told([utterance for utterance in rows.utterances if utterance.split is split])
-            statuses = Counter(
-                status
-                for utterance, status in zip(rows.utterances, rows.statuses, strict=True)
-                if utterance.split is split
-            )
-            named = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
-            console.print(f"{split}: {told}: {named}", highlight=False)
-        if failed:
-            for utterance, status, reason in zip(rows.utterances, rows.statuses, rows.reasons, strict=True):
-                if status is not Status.OK:
-                    console.print(f"{utterance.id}  {status}: {reason}", highlight=False, markup=False)
+        rows, labels = store.rows, store.header.labels
+        console.print(_contents(store))
+    for split in dict.fromkeys(utterance.split for utterance in rows.utterances):
+        of_split = [row for row, utterance in enumerate(rows.utterances) if utterance.split is split]
+        told = utterances_told([rows.utterances[row] for row in of_split])
+        statuses = Counter(rows.statuses[row] for row in of_split)
+        named = ", ".join(f"{number} {status}" for status, number in statuses.most_common())
+        console.print(f"{split}: {told}: {named}", highlight=False)
+        counts = Counter(rows.utterances[row].label for row in of_split)
+        numbers = ", ".join(f"{counts[label]} {label}" for label in labels)
+        console.print(f"  {numbers}", highlight=False, markup=False)
+    if failed:
+        for utterance, status, reason in zip(rows.utterances, rows.statuses, rows.reasons, strict=True):
+            if status is not Status.OK:
+                console.print(f"{utterance.id}  {status}: {reason}", highlight=False, markup=False)
     return FINE
+
+
+def _contents(store: FeatureStore) -> Table:
+    """What the store as a whole holds, and how it was made."""
+    header = store.header
+    table = Table("", Column("", overflow="fold"), show_header=False, title=escape(str(store.path)))
+    table.add_row("corpus", escape(f"{header.corpus} ({header.protocol})"))
+    table.add_row("modality", header.modality)
+    table.add_row("rows", f"{len(store.rows)}{'' if header.complete else ' (not all of the corpus)'}")
+    table.add_row("raw", f"{header.dim} wide")
+    table.add_row("reduced", f"{store.reduced_width} wide" if store.reduced_width else "not reduced")
+    table.add_row("labels", escape(", ".join(header.labels)))
+    if (head := store.head) is not None:
+        table.add_row("head", f"the encoder's own, {len(head.bias)} classes over the raw vectors")
+    table.add_row("words", "kept" if store.rows.has_words else "not kept")
+    needed = ", ".join(f"{role} {where}" for role, where in header.assets.items())
+    table.add_row("assets", escape(needed) or "none named")
+    if begun := _tuned_from(store):
+        table.add_row("tuned from", escape(begun))
+    table.add_row("fingerprint", header.fingerprint)
+    for name, value in (*header.settings.items(), *header.reduction.items()):
+        table.add_row(f"  {name}", escape(value))
+    return table
+
+
+def _tuned_from(store: FeatureStore) -> str:
+    """The pre-trained encoders of those that lie beside the store; "" where none says so."""
+    folders = [store.path.parent / where for where in store.header.assets.values()]
+    return ", ".join(sorted({name for folder in folders if (name := tuned_from(folder))}))
 
 
 def print_sheet(console: Console, out: Path, sheet: Sheet) -> None:
@@ -100,18 +115,41 @@ def print_sheet(console: Console, out: Path, sheet: Sheet) -> None:
 
 
 def print_differences(
-    console: Console, first: Path, second: Path, shown: Sequence[Difference], *, more: int
+    console: Console, stores: tuple[Path, Path], found: Sequence[Difference], *, each_row: bool
 ) -> None:
-    """Print in what two stores differ, and how many differences more there are."""
-    if not shown:
+    """Print in what two stores differ: a line for each thing, of rows one for all that differ alike."""
+    if not found:
         console.print("the stores hold the same")
         return
-    table = Table("what", str(first), str(second))
-    for difference in shown:
-        table.add_row(escape(difference.where), escape(difference.first), escape(difference.second))
-    console.print(table)
-    if more:
-        console.print(f"and {more} more differences", highlight=False)
+    for letter, path in zip("AB", stores, strict=True):
+        console.print(f"{letter}  {path}", highlight=False, markup=False)
+    whole = [one for one in found if each_row or one.kind == "store"]
+    rows = [] if each_row else [one for one in found if one.kind != "store"]
+    lines = (*(f"{one.where}: A {one.first!r}, B {one.second!r}" for one in whole), *_of_rows(rows))
+    for line in lines:
+        console.print(line, highlight=False, markup=False)
+    if rows:
+        console.print("--rows lists each of them", highlight=False)
+
+
+def _of_rows(found: Sequence[Difference]) -> Iterator[str]:
+    """Rows that one store lacks, words, statuses by what they were and are, and vectors."""
+    alike: dict[tuple[str, ...], list[Difference]] = defaultdict(list)
+    for one in found:
+        alike[(one.kind, one.first, one.second) if one.kind in ("row", "status") else (one.kind,)].append(one)
+    for (kind, *_), members in alike.items():
+        first = members[0]
+        counted = f"{len(members):,} row{'s' if len(members) > 1 else ''}"
+        match kind:
+            case "row":
+                yield f"{counted} only in {'A' if first.first == 'present' else 'B'}, the first {first.row}"
+            case "status":
+                yield f"status of {counted}: A {first.first}, B {first.second}; the first {first.row}"
+            case "words":
+                yield f"words of {counted}; the first {first.row}: A {first.first!r}, B {first.second!r}"
+            case _:
+                least = min(members, key=lambda one: one.cosine)
+                yield f"vectors of {counted}; the least alike {least.row}: cosine {least.cosine:.6f}"
 
 
 def print_export(console: Console, out: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from itertools import islice
 from pathlib import Path
 from typing import cast, get_args
 
@@ -38,7 +37,6 @@ from summer.store.imports.layouts import LABELS_OF_CORPUS
 from summer.store.imports.pickles import PickleOptions, TextLayers, import_pickle
 
 FINE, NEW_PROBLEMS, DIFFERENT = 0, 1, 1
-MOST_DIFFERENCES = 40
 EXPORT_FORMS = ("npz", "pickle")
 FORMS: Mapping[str, frozenset[str]] = {  # which options belong to which format
     "csv": frozenset({"like", "id_column", "id_template", "columns", "ignore_unknown"}),
@@ -100,18 +98,17 @@ def diff(order: DiffOrder) -> int:
         ValueError: one of the files is no store.
     """
     with FeatureStore(order.first) as first, FeatureStore(order.second) as second:
-        found = differences(first, second)
-        shown = list(islice(found, MOST_DIFFERENCES))
-        more = sum(1 for _ in found)
-    print_differences(Console(soft_wrap=True), order.first, order.second, shown, more=more)
-    return DIFFERENT if shown else FINE
+        found = list(differences(first, second))
+    print_differences(Console(soft_wrap=True), (order.first, order.second), found, each_row=order.rows)
+    return DIFFERENT if found else FINE
 
 
 def export(order: ExportOrder) -> int:
     """Export stores and say where to.
 
     Raises:
-        ValueError: an unknown format; stores that cannot go into one file of that format.
+        ValueError: an unknown format; stores that cannot go into one file of that format; a file that is
+            there already.
     """
     if order.form not in EXPORT_FORMS:
         raise ValueError(f"format {order.form!r} is not one of {', '.join(EXPORT_FORMS)}; correct --format")
@@ -122,6 +119,9 @@ def export(order: ExportOrder) -> int:
         )
     with ExitStack() as stack:
         stores = [stack.enter_context(FeatureStore(path)) for path in order.stores]
+        if order.out.exists() and any(order.out.samefile(path) for path in order.stores):
+            raise ValueError(f"{order.out} is one of the stores that are exported; give another --out")
+        _refuse_to_replace(order.out, overwrite=order.overwrite)
         if order.form == "npz":
             export_npz(stores[0], order.out)
         else:
@@ -141,7 +141,11 @@ def import_features(order: ImportOrder) -> int:
     stores = _stores_of_pickle(order) if form == "pickle" else [_store_of_keyed_file(order, form)]
     targets = [_target(order, store) for store in stores]
     for target in targets:
-        _refuse_to_replace(order, target)
+        if order.like is not None and target.exists() and target.samefile(order.like):
+            raise ValueError(
+                f"{target} is the store that --like names; give another --out or another --modality"
+            )
+        _refuse_to_replace(target, overwrite=order.overwrite)
     console = Console(soft_wrap=True)
     print_notes(console, stores)
     for store, target in zip(stores, targets, strict=True):
@@ -258,8 +262,6 @@ def _default_folder(order: ImportOrder, corpus: str) -> Path:
     return Path("data/stores") / (layout if layout.endswith(f"-{corpus}") else f"{layout}-{corpus}")
 
 
-def _refuse_to_replace(order: ImportOrder, target: Path) -> None:
-    if order.like is not None and target.exists() and target.samefile(order.like):
-        raise ValueError(f"{target} is the store that --like names; give another --out or another --modality")
-    if target.exists() and not order.overwrite:
+def _refuse_to_replace(target: Path, *, overwrite: bool) -> None:
+    if target.exists() and not overwrite:
         raise ValueError(f"{target} is there already; give another --out, or --overwrite to replace it")

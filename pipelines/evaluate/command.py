@@ -23,6 +23,8 @@ class EvaluationOrder:
     """Print the paper's table of a run and test its student against its others; or test OTHER against RUN.
 
     Intervals and p-values count dialogues and seeds as drawn by chance (bootstrap; quasi-F and permutation).
+
+    Exit status: 0 done; 2 a mistake that the message names; 130 interrupted.
     """
 
     run: Annotated[Path, typer.Argument(metavar="RUN", help=RUN)]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.console import add_command
+from pipelines.console import add_command, same_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -16,7 +16,7 @@ DATASET = "meld, iemocap, demo, or the path of a manifest.csv"
 MODALITY = "text, audio, video or all"
 ROOT = "folder of the raw corpus [default: data/<dataset>]"
 OUT = "folder of the stores: OUT/<corpus>/<modality>.h5"
-RECIPE = "meld, iemocap, demo, manifest, or the path of a .toml [default: the dataset's]"
+RECIPE = "meld, meld-text-audio, iemocap, demo, manifest, or the path of a .toml [default: the dataset's]"
 WORKERS = (
     "worker processes [default: one per core; with CUDA one per four cores, at most 4]; 0: none, the "
     "work is done in this process"
@@ -64,7 +64,7 @@ def _extract(order: ExtractionOrder) -> int:
     return carry_out(order)
 
 
-add_command(app, ExtractionOrder, _extract)
+add_command(app, ExtractionOrder, _extract, how_to_go_on=same_command)
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +19,7 @@ from extraction.corrections import corrections_since
 from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks, stored_rows
 from extraction.run import Progress, Report
 from extraction.text import TuningProgress
-from pipelines.console import utterances_told
+from pipelines.console import same_command, typed_again, utterances_told, where_shown
 from pipelines.extractors import Setting
 from summer.corpus import Modality, Split, Status
 
@@ -55,7 +54,7 @@ def progress_bar(console: Console, modality: str) -> Iterator[Callable[[Progress
         TimeRemainingColumn(),
         TextColumn("{task.fields[failures]}"),
     )
-    with Bar(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Bar(*columns, console=console, **where_shown(console)) as bar:
         task = bar.add_task(modality, total=None, rate="", failures="")
         started, first, last_line = time.monotonic(), [-1], [time.monotonic()]
 
@@ -153,12 +152,15 @@ def print_report(console: Console, job: Job, report: Report, *, stopped: bool) -
     for line in _subset_lines(job, report) if not stopped else ():
         console.print(escape(line), highlight=False)
     if report.failed and not stopped:
-        console.print(f"mend what you can, then run: {escape(_command('--retry-failed'))}", highlight=False)
+        console.print(
+            f"mend what you can, then run: {escape(typed_again('summer-extract', '--retry-failed'))}",
+            highlight=False,
+        )
     if stopped:
-        console.print("stopped; the same command goes on from there")
+        console.print(f"stopped; {same_command()}")
     elif report.missing_rows:
         console.print(
-            f"{report.missing_rows} utterances are still to do; the same command goes on from there",
+            f"{report.missing_rows} utterances are still to do; {same_command()}",
             highlight=False,
         )
     elif job.shard:
@@ -190,20 +192,17 @@ def _failed_lines(job: Job, report: Report) -> Sequence[str]:
 
 
 def _subset_lines(job: Job, report: Report) -> Iterator[str]:
-    """One line where clips are not there, or where there are too few for the reducer."""
+    """One line where clips or words are not there, or where there are too few for the reducer."""
     rows, missing = sum(report.statuses.values()), report.statuses.get(Status.MISSING, 0)
-    there = f"{rows - missing:,} of {rows:,} clips are there" if missing else ""
-    if missing and missing == rows:
+    of_text = job.extractor.modality is Modality.TEXT
+    what = "utterances have words" if of_text else "clips are there"
+    there = f"{rows - missing:,} of {rows:,} {what}" if missing else ""
+    if missing and missing == rows and not of_text:
         there += "; check --root"
     raw = f"{job.store} holds raw vectors, the reduction is left out: {report.not_reduced}"
     if report.not_reduced:
         modality = job.extractor.modality
         remedy = f"(-o reduction.{modality}.width=N, or reduction.{modality}.method=none)"
         yield f"{modality}: {there + '; ' if there else ''}{raw} {remedy}"
-    elif there and job.extractor.modality is not Modality.TEXT:
+    elif there:
         yield f"{job.extractor.modality}: {there}, the other rows are marked missing"
-
-
-def _command(flag: str) -> str:
-    arguments = [argument for argument in sys.argv[1:] if argument not in (flag, "--overwrite")]
-    return shlex.join(["summer-extract", *arguments, flag])

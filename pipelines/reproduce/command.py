@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from pipelines.console import add_command
+from pipelines.console import add_command, same_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-RECIPE = "meld, meld-text-audio, iemocap, demo, or the path of a .toml"
+RECIPE = "manifest (small, for own clips), meld, meld-text-audio, iemocap, demo, or the path of a .toml"
 FEATURES = "folder of the stores [default: data/stores/<recipe>]"
 OUT = "folder of the page: page.md, page.html, figures, runs/ and jobs/"
 SEEDS = "such as 0-4 or 0,3"
@@ -53,7 +53,7 @@ def _reproduce(order: ReproductionOrder) -> int:
     return carry_out(order)
 
 
-add_command(app, ReproductionOrder, _reproduce)
+add_command(app, ReproductionOrder, _reproduce, how_to_go_on=same_command)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from pipelines.console import INTERRUPTED, clean_stop
+from pipelines.console import INTERRUPTED, clean_stop, same_command
 from pipelines.devices import device_named
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.reproduce.command import ReproductionOrder
@@ -59,7 +59,7 @@ def carry_out(order: ReproductionOrder) -> int:
         if not interrupted:
             write_page(order.out, _reproduction(order, task, ended))
     if interrupted:
-        console.print(f"stopped; the same command goes on in {order.out}", highlight=False)
+        console.print(f"stopped; {same_command()}", highlight=False)
         return INTERRUPTED
     failed = [one for one in ended if one.ending is not Ending.DONE]
     console.print(told(order.out, ended), highlight=False)

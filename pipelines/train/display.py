@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 from torch.utils.tensorboard import SummaryWriter
 
-from pipelines.console import utterances_told
+from pipelines.console import utterances_told, where_shown
 from pipelines.evaluate.display import print_scores
 from summer.corpus import Split
 from summer.runs.experiment import Audience
@@ -50,7 +50,7 @@ def training_display(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     writers: dict[str, SummaryWriter] = {}
     scores: dict[str, str] = {}
-    with Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True, **where_shown(console)) as bar:
         task = bar.add_task(f"seed {seed}", total=None)
 
         def on_step(model: str, epoch: int, step: int, steps: int) -> None:

@@ -14,7 +14,7 @@ from rich.console import Console
 from pipelines.console import INTERRUPTED, REFUSED, clean_stop, speaks
 from pipelines.devices import device_named
 from pipelines.recipe import load_recipe
-from pipelines.train.command import TrainingOrder
+from pipelines.train.command import TrainingOrder, how_to_resume
 from pipelines.train.display import audience_of, print_run
 from summer.corpus import Modality
 from summer.processes import alike, is_raised_by_all, part
@@ -47,7 +47,7 @@ def carry_out(order: TrainingOrder) -> int:
             try:
                 run = run_experiment(experiment, audience_of(console, experiment.out, should_stop))
             except Stopped:
-                console.print(f"stopped; continue {order.out} with --resume", highlight=False)
+                console.print(f"stopped; {how_to_resume()}", highlight=False, markup=False)
                 part()
                 return INTERRUPTED
     part()

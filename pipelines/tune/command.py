@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.console import add_command
+from pipelines.console import add_command, same_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -18,7 +18,10 @@ FACES = "a folder with a folder of pictures per person, as VGGFace2 is: tune on 
 DATASET = "meld, iemocap, demo, or the path of a manifest.csv: tune on its training split's emotions"
 ROOT = "folder of the raw corpus [default: data/<dataset>]"
 OUT = "folder of the tuned weights, and of the aligned faces"
-RECIPE = "meld, iemocap, demo, manifest, or the path of a .toml [default: the dataset's, or manifest]"
+RECIPE = (
+    "meld, meld-text-audio, iemocap, demo, manifest, or the path of a .toml [default: the dataset's, or "
+    "manifest]"
+)
 OVERRIDE = "change one key of the recipe, such as video.tuning.epochs=4; may be repeated"
 WORKERS = "processes that look for the faces of a corpus [default: as summer-extract]"
 
@@ -31,6 +34,8 @@ class TuningOrder:
     and FILE holds all: each training row is then read by the one that did not see it.
 
     Interrupted at any point, the same command goes on after the last whole epoch and ends in the same bytes.
+
+    Exit status: 0 done; 2 a mistake that the message names; 130 interrupted.
     """
 
     modality: Annotated[str, typer.Option(help=MODALITY)] = "video"
@@ -52,7 +57,7 @@ def _tune(order: TuningOrder) -> int:
     return carry_out(order)
 
 
-add_command(app, TuningOrder, _tune)
+add_command(app, TuningOrder, _tune, how_to_go_on=same_command)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from extraction.video.network.tuned import check_is_one, tuning_of
 from extraction.video.tuning import Tuning, tune_video
 from extraction.video.tuning_folds import FoldsTuning, tune_folds
 from extraction.weights import Weights
-from pipelines.console import INTERRUPTED, clean_stop, speaks
+from pipelines.console import INTERRUPTED, clean_stop, same_command, speaks
 from pipelines.devices import device_named
 from pipelines.extract.display import progress_bar
 from pipelines.extract.run import engine_for
@@ -92,7 +92,7 @@ def carry_out(order: TuningOrder) -> int:
             try:
                 _tune(console, order, recipe, accelerator, should_stop)
             except TuningStopped:
-                console.print("stopped; the same command goes on from there")
+                console.print(f"stopped; {same_command()}")
                 part()
                 return INTERRUPTED
     part()

@@ -38,6 +38,7 @@ class BiGruOptions:
 
     Args:
         width: of both directions together.
+        dropout: share of values that a training step leaves out.
         modalities: those that it reads where the corpus has them.
 
     Raises:

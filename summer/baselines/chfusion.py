@@ -54,6 +54,7 @@ class ChfusionOptions:
         state_dim: of every GRU.
         context_dim: of F at every level.
         equal_dim: of g and f.
+        dropout: share of values that a training step leaves out.
         level_weight: lambda of equation 7.
         modalities: those that it reads where the corpus has them.
 

@@ -67,6 +67,7 @@ class CorectOptions:
         cross_layers: of the transformer between two modalities.
         memory_layers: of the transformer over its answers.
         cross_heads: of both.
+        dropout: share of values that a training step leaves out.
         modalities: those that it reads where the corpus has them.
 
     Raises:

@@ -76,6 +76,7 @@ class DialogueGcnOptions:
         past, future: how many turns back and ahead an utterance has neighbours; not both 0.
         speakers: slots of a dialogue that have relations of their own; MELD has up to 9 speakers.
         bases: the most matrices that W_r are made of.
+        dropout: share of values that a training step leaves out.
         modalities: those that it reads where the corpus has them.
 
     Raises:

@@ -31,6 +31,7 @@ class MlpOptions:
 
     Args:
         hidden_dim: width of the hidden layer.
+        dropout: share of values that a training step leaves out.
         modalities: those that it reads where the corpus has them.
 
     Raises:

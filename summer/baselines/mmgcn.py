@@ -66,6 +66,8 @@ class MmgcnOptions:
         speaker_dim: width of S.
         graph_dim: width of H.
         text_layers: of the LSTM over text.
+        graph_layers: of the graph network.
+        dropout: share of values that a training step leaves out.
         alpha: how much of H^0 is in each layer, in [0, 1].
         eta: how much of W_l is in each layer, above 0.
         gamma: weight of edges between modalities, 0 or more.

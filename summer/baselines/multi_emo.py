@@ -59,7 +59,10 @@ class MultiEmoOptions:
 
     Args:
         width: a multiple of `heads`; also of every state of DialogueRNN.
+        heads: of attention.
+        layers: of cross-attention, for each modality.
         feed_forward_width, classifier_width: of the hidden layers of equations 4 and 5.
+        dropout: share of values that a training step leaves out.
         text_in_context: whether text is read by a DialogueRNN, too.
         bidirectional: whether DialogueRNN also reads from the end.
         temperature, focus, rarity: of L_SWFC: `summer.baselines.contrast`.

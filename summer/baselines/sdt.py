@@ -62,6 +62,8 @@ class SdtOptions:
 
     Args:
         width: an even multiple of `heads`.
+        heads: of attention.
+        dropout: share of values that a training step leaves out.
         gates: whether W_nm of equation 3 is learned or the identity.
         temperature: T of equation 10.
         task_weight, hard_weight, soft_weight: gamma_1 to gamma_3 of equation 11.

@@ -5,8 +5,10 @@ Where assets lie is not compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,14 +16,25 @@ from summer.corpus import Status
 from summer.store.hdf5 import FeatureStore
 from summer.store.head import EncoderHead
 
+Kind = Literal["store", "row", "words", "status", "vector"]  # the store as a whole, or what of a row
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One way in which two stores differ."""
+    """One way in which two stores differ.
+
+    Args:
+        where: in words.
+        row: its id; "" where the store as a whole differs.
+        cosine: between the two vectors; nan where no vectors are compared.
+    """
 
     where: str
     first: str
     second: str
+    kind: Kind = "store"
+    row: str = ""
+    cosine: float = math.nan
 
 
 def differences(first: FeatureStore, second: FeatureStore) -> Iterator[Difference]:
@@ -30,10 +43,12 @@ def differences(first: FeatureStore, second: FeatureStore) -> Iterator[Differenc
     yield from _head_differences(first.head, second.head)
     row_in_second = {u.id: row for row, u in enumerate(second.rows.utterances)}
     row_in_first = {u.id: row for row, u in enumerate(first.rows.utterances)}
-    for name in row_in_first.keys() - row_in_second.keys():
-        yield Difference(where=f"row {name}", first="present", second="absent")
-    for name in row_in_second.keys() - row_in_first.keys():
-        yield Difference(where=f"row {name}", first="absent", second="present")
+    for name in row_in_first:
+        if name not in row_in_second:
+            yield Difference(where=f"row {name}", kind="row", row=name, first="present", second="absent")
+    for name in row_in_second:
+        if name not in row_in_first:
+            yield Difference(where=f"row {name}", kind="row", row=name, first="absent", second="present")
     common = [(name, row, row_in_second[name]) for name, row in row_in_first.items() if name in row_in_second]
     yield from _row_differences(first, second, common)
 
@@ -86,10 +101,18 @@ def _row_differences(
     for name, row, other_row in common:
         words, other_words = first.rows.utterances[row].text, second.rows.utterances[other_row].text
         if both_have_words and words != other_words:
-            yield Difference(where=f"words of {name}", first=words, second=other_words)
+            yield Difference(
+                where=f"words of {name}", kind="words", row=name, first=words, second=other_words
+            )
         status, other_status = first.rows.statuses[row], second.rows.statuses[other_row]
         if status is not other_status:
-            yield Difference(where=f"status of {name}", first=status, second=other_status)
+            yield Difference(
+                where=f"status of {name}",
+                kind="status",
+                row=name,
+                first=status.value,
+                second=other_status.value,
+            )
         elif raw.shape[1] == other_raw.shape[1] and status is Status.OK:
             yield from _vector_difference(name, raw[row], other_raw[other_row])
 
@@ -101,6 +124,9 @@ def _vector_difference(name: str, vector: np.ndarray, other: np.ndarray) -> Iter
     furthest = int(np.abs(vector - other).argmax())
     yield Difference(
         where=f"vector of {name} (cosine {cosine:.6f}), most at {furthest}",
+        kind="vector",
+        row=name,
+        cosine=cosine,
         first=f"{vector[furthest]:.6g}",
         second=f"{other[furthest]:.6g}",
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import MISSING, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,8 +24,11 @@ from pipelines.evaluate.command import EvaluationOrder
 from pipelines.evaluate.command import app as evaluate_app
 from pipelines.extract.command import ExtractionOrder
 from pipelines.extract.command import app as extract_app
+from pipelines.recipe import shipped_recipes
+from pipelines.reproduce.command import app as reproduce_app
 from pipelines.train.command import TrainingOrder
 from pipelines.train.command import app as train_app
+from pipelines.tune.command import app as tune_app
 from summer.corpus import Split
 from tests.places import REPOSITORY
 
@@ -118,14 +126,14 @@ CASES: dict[str, Case] = {
     "data diff": (
         data_app,
         "pipelines.data.run.diff",
-        "diff a.h5 b.h5",
-        DiffOrder(first=Path("a.h5"), second=Path("b.h5")),
+        "diff a.h5 b.h5 --rows",
+        DiffOrder(first=Path("a.h5"), second=Path("b.h5"), rows=True),
     ),
     "data export": (
         data_app,
         "pipelines.data.run.export",
-        "export a.h5 b.h5 --out c.pkl --format pickle",
-        ExportOrder(stores=(Path("a.h5"), Path("b.h5")), out=Path("c.pkl"), form="pickle"),
+        "export a.h5 b.h5 --out c.pkl --format pickle --overwrite",
+        ExportOrder(stores=(Path("a.h5"), Path("b.h5")), out=Path("c.pkl"), form="pickle", overwrite=True),
     ),
     "data import": (
         data_app,
@@ -204,6 +212,13 @@ def test_what_is_not_typed_has_the_default_of_the_order(
     assert arrived == [type(full)(**needed)]
 
 
+@pytest.mark.parametrize("app", [extract_app, train_app, tune_app, reproduce_app])
+def test_the_help_names_every_shipped_recipe(app: typer.Typer) -> None:
+    shown = CliRunner().invoke(app, ["--help"], terminal_width=200).output
+    [words] = re.findall(r"--recipe <\w+> +((?:.*\n)+?) +--", shown)
+    assert set(shipped_recipes()) <= set(re.findall(r"[\w-]+", words))
+
+
 def test_a_run_without_out_stands_in_the_folder_of_its_recipe() -> None:
     assert TrainingOrder(recipe="configs/mine.toml").out == Path("runs/mine")
     assert TrainingOrder(recipe="demo", out=Path()).out == Path()
@@ -245,6 +260,88 @@ def test_a_mistake_that_the_user_can_mend_is_one_line() -> None:
     add_command(app, Order, pour)
     result = CliRunner().invoke(app, [])
     assert (result.exit_code, result.output) == (2, "error: no tea; buy some\n")
+
+
+def stopped_at_once(app: typer.Typer, module: str, monkeypatch: pytest.MonkeyPatch, words: str) -> str:
+    """What a command says to a second Ctrl-C."""
+
+    def carry_out(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"{module}.carry_out", carry_out)
+    monkeypatch.setattr(sys, "argv", ["program", *shlex.split(words)])
+    result = CliRunner().invoke(app, shlex.split(words))
+    assert result.exit_code == 130
+    return result.output
+
+
+def test_an_extraction_stopped_at_once_says_how_it_goes_on_and_does_not_speak_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = partial(stopped_at_once, extract_app, "pipelines.extract.run", monkeypatch)
+    assert stopped("--dataset demo") == "stopped at once; the same command goes on from there\n"
+    anew = stopped("--dataset demo --overwrite")
+    assert anew == "stopped at once; the same command, without --overwrite, goes on from there\n"
+
+
+def test_a_training_stopped_at_once_says_the_command_that_resumes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = partial(stopped_at_once, train_app, "pipelines.train.run", monkeypatch)
+    said = stopped("--recipe demo --out 'my runs/a' --overwrite")
+    assert said.endswith("with: summer-train --recipe demo --out 'my runs/a' --resume\n")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "the same command with --resume goes on" in stopped("--recipe demo")
+
+
+BAR_PROGRAM = """
+import logging
+from rich.console import Console
+from pipelines.console import command_errors
+from pipelines.train.display import training_display
+from pathlib import Path
+with command_errors(), training_display(Console(), Path("unused"), 0, lambda: False) as watch:
+    watch.on_step("student", 1, 0, 9)
+    logging.getLogger("summer.training").info("student: going on after epoch 22")
+"""
+
+
+def test_what_is_logged_under_a_bar_stands_on_a_line_of_its_own() -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
+    command = [sys.executable, "-c", BAR_PROGRAM]
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=REPOSITORY, env=environment)
+    os.close(theirs)
+    shown = "".join(iter(partial(_read_terminal, ours), ""))
+    os.close(ours)
+    assert process.wait() == 0, shown
+    assert "seed 0 student, epoch 1" in shown
+    lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", piece) for piece in re.split(r"[\r\n]+", shown)]
+    assert "student: going on after epoch 22" in lines
+
+
+def test_a_log_that_nobody_reads_ends_no_work() -> None:
+    program = "\n".join(
+        (
+            "import logging, os",
+            "from pipelines.console import command_errors",
+            "with command_errors():",
+            "    ours, theirs = os.pipe()",
+            "    os.dup2(theirs, 2)",
+            "    os.close(ours)",
+            "    logging.getLogger('summer').info('said to nobody')",
+            "    print('at work')",
+        )
+    )
+    command = [sys.executable, "-u", "-c", program]
+    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=REPOSITORY)
+    assert (finished.returncode, finished.stdout) == (0, "at work\n")
+
+
+def _read_terminal(terminal: int) -> str:
+    """ "" at its end, which Linux tells by an error."""
+    try:
+        return os.read(terminal, 4096).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def test_a_field_that_is_no_option_is_refused_by_name() -> None:

@@ -43,6 +43,12 @@ def test_overrides_change_one_key_each_and_read_numbers_as_numbers() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("audio.width=64", "unknown key 'audio.width', did you mean 'reduction.audio.width'?"),
+        (
+            "audio.model=eGeMAPS",
+            r"unknown key 'audio.model': audio is openSMILE's ComParE_2016, which has no",
+        ),
+        ("audio=small", r"unknown key 'audio': audio is .* no settings; \[reduction.audio\] says"),
         ("vidio.face_choice=largest", "unknown key 'vidio', did you mean 'video'"),
         ("video.face_choise=largest", "unknown key 'video.face_choise', did you mean 'video.face_choice'"),
         ("video.face_choice=prettiest", "video.face_choice = 'prettiest'"),

@@ -19,6 +19,7 @@ from jaxtyping import UInt8
 from summer.durable import explained_disk_errors, write_aside
 
 CHOSEN = 0  # the key of the face that was chosen at once
+UNFIT = '%\\<>:"|?*'  # in a file's name: what some file system refuses, and the sign that stands for others
 
 
 @runtime_checkable
@@ -66,9 +67,24 @@ def kept_crops(folder: Path, utterance_id: str) -> Mapping[int, Sequence[Path]]:
 
 
 def crop_folder(folder: Path, utterance_id: str) -> Path:
-    """Where an utterance's crops are; an odd id, such as `../x`, does not lead out of `folder`."""
-    parts = [quote(part, safe=" ") for part in utterance_id.split("/")]
-    return folder.joinpath(*(part.replace(".", "%2E") if not part.strip(".") else part for part in parts))
+    """Where an utterance's crops are; an odd id, such as `../x`, does not lead out of `folder`.
+
+    Names are the id's own, but for what a file system or a shell could take amiss. Crops of 0.2, which wrote
+    all but ASCII's letters and digits in figures, are found where they are.
+    """
+    parts = utterance_id.split("/")
+    place = folder.joinpath(*(_inside("".join(map(_readable, part))) for part in parts))
+    of_old = folder.joinpath(*(_inside(quote(part, safe=" ")) for part in parts))
+    return of_old if of_old.is_dir() and not place.is_dir() else place
+
+
+def _readable(letter: str) -> str:
+    return letter if letter.isprintable() and letter not in UNFIT else quote(letter, safe="")
+
+
+def _inside(part: str) -> str:
+    """A name that is no `.`, `..` or nothing."""
+    return part if part.strip(".") else part.replace(".", "%2E")
 
 
 def _emptied(folder: Path, utterance_id: str) -> Path:

@@ -16,6 +16,7 @@ from summer.report.figures.canvas import INK, new_figure, plain
 INCHES_A_CLASS = 0.82
 LONG_LABELS = 5
 DARK = 0.55
+FEWEST_WITH_A_DECIMAL = 0.1
 
 
 def confusion_figure(predictions: Sequence[Predictions], labels: LabelSet, title: str) -> Figure:
@@ -36,7 +37,7 @@ def confusion_figure(predictions: Sequence[Predictions], labels: LabelSet, title
     for row, column in np.ndindex(*shares.shape):
         ink = "white" if shares[row, column] > DARK else INK
         axes.text(column, row - 0.12, f"{shares[row, column]:.2f}", ha="center", va="center", color=ink)
-        number = f"{counts[row, column]:,.0f}"
+        number = _count(counts[row, column])
         axes.text(column, row + 0.24, number, ha="center", va="center", color=ink, fontsize=7.5)
     names = [plain(label) for label in labels.names]
     slanted = max(map(len, labels.names)) > LONG_LABELS
@@ -57,6 +58,13 @@ def confusion_figure(predictions: Sequence[Predictions], labels: LabelSet, title
     bar.outline.set_visible(False)
     axes.set_title(plain(title))
     return figure
+
+
+def _count(mean: float) -> str:
+    """Whole where it is; of several seeds with one decimal, so that a share above 0 has no count of 0."""
+    if float(mean).is_integer():
+        return f"{mean:,.0f}"
+    return f"{mean:,.1f}" if mean >= FEWEST_WITH_A_DECIMAL else f"{mean:.1g}"
 
 
 def _seeds(predictions: Sequence[Predictions]) -> str:

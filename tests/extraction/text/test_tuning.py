@@ -20,6 +20,7 @@ from extraction.text import RobertaText, TuningError, TuningOptions, TuningProgr
 from extraction.text.classifier import Row
 from extraction.text.context import speaker_token
 from extraction.text.pretrained import TextModelError
+from extraction.tuned_text import tuned_from
 from extraction.weights import Weights
 from summer.corpus import LabelSet, Split, group_dialogues
 from tests.extraction.text.tiny_encoder import clips_of, dialogue_of, emotional_clips, roberta_folder
@@ -77,6 +78,16 @@ def test_it_learns_to_tell_the_emotions_of_the_dev_split(tuned: Weights) -> None
     assert len(scores) == OPTIONS.epochs
     assert max(scores) == 1.0
     assert record["best_epoch"] == scores.index(max(scores)) + 1
+
+
+def test_the_record_names_the_encoder_that_tuning_began_with_through_every_round(
+    encoder: RobertaText, tmp_path: Path
+) -> None:
+    weights = replace(encoder.weights, name="someone/a-roberta")
+    for number in (1, 2):
+        begun = RobertaText(weights=weights, past_tokens=8, future_tokens=0)
+        weights = tune(begun, TRAIN + DEV, tmp_path / f"round-{number}", options=replace(OPTIONS, epochs=1))
+        assert tuned_from(weights.path) == "someone/a-roberta"
 
 
 def weighted_f1(weights: Weights, clips: Sequence[Clip]) -> float:

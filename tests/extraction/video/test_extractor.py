@@ -210,6 +210,20 @@ def test_an_odd_id_does_not_lead_out_of_the_folder(tmp_path: Path, name: str) ->
     assert ".." not in place.parts
 
 
+@pytest.mark.parametrize("name", ["alice+bob/1", "a=b, c@d", "ünï/日本", "it's (so) & so~"])
+def test_crops_of_an_id_lie_in_folders_of_its_own_name(tmp_path: Path, name: str) -> None:
+    assert crop_folder(tmp_path, name) == tmp_path / name
+
+
+def test_crops_of_different_ids_never_share_a_folder_and_those_of_old_are_found(tmp_path: Path) -> None:
+    of_old = tmp_path / "train" / "alice%2Bbob"
+    of_old.mkdir(parents=True)
+    assert crop_folder(tmp_path, "train/alice+bob") == of_old
+    assert crop_folder(tmp_path, "train/alice%2Bbob") != of_old
+    (tmp_path / "train" / "alice+bob").mkdir()
+    assert crop_folder(tmp_path, "train/alice+bob") == tmp_path / "train" / "alice+bob"
+
+
 def test_the_fingerprint_covers_what_changes_vectors_and_nothing_else(
     random_weights: Weights, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from summer.corpus import Status
 from summer.store import FeatureStore
 from tests.extraction.corpora.trees import meld_row, write_csv
+from tests.extraction.text.tiny_encoder import roberta_folder
 from tests.media_factory import Picture, Sound, write
 from tests.pipelines.extract.small_corpus import SmallCorpus, said
 from tests.pipelines.extract.test_extract import typed
@@ -111,6 +112,19 @@ def test_clips_that_come_later_are_taken_up_and_reduced(tmp_path: Path) -> None:
     with FeatureStore(tmp_path / "clips" / "audio.h5") as store:
         assert store.rows.usable.all()
         assert store.reduced_width == 10
+
+
+def test_many_utterances_without_words_are_one_line(tmp_path: Path) -> None:
+    corpus = SmallCorpus(tmp_path, train=15, dev=1, test=1)
+    wordless = list(corpus.rows)[:25]
+    for name in wordless:
+        corpus.rows[name]["text"] = ""
+    encoder = roberta_folder(tmp_path / "roberta").path
+    frozen = ("-o", f"text.model={encoder}", "-o", "text.mode=frozen")
+    told = said(corpus.extract(tmp_path, *frozen, modality="text"))
+    assert "text: 9 of 34 utterances have words, the other rows are marked missing" in told
+    assert "no words" not in told  # not a line for each of them
+    assert not any(name in told for name in wordless)
 
 
 @pytest.mark.weights

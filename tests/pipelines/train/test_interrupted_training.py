@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -62,10 +63,11 @@ def test_control_c_ends_cleanly_says_how_to_go_on_and_resume_ends_the_same(tmp_p
     process.send_signal(signal.SIGINT)
     shown, complaints = process.communicate()
     assert process.returncode == 130, complaints
-    assert f"stopped; continue {tmp_path / 'stopped'} with --resume" in shown.replace("\n", " ")
+    [said] = [line for line in shown.splitlines() if line.startswith("stopped; ")]
+    again = shlex.split(said.partition(" with: ")[2])
+    assert again == ["summer-train", *command_for(tmp_path, "stopped", *EPOCHS, "--resume")[len(program()) :]]
     assert "Traceback" not in complaints
-    resumed = command_for(tmp_path, "stopped", *EPOCHS, "--resume")
-    subprocess.run(resumed, check=True, capture_output=True)
+    subprocess.run(program(*again[1:]), check=True, capture_output=True)
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "unbroken")
 
 
@@ -166,7 +168,7 @@ def test_a_signal_to_one_of_two_processes_ends_both_and_resume_ends_the_same(
     assert process.returncode != 0
     assert not (tmp_path / "ended" / "results.json").exists()
     if number is not signal.SIGKILL:
-        assert shown.count(f"stopped; continue {tmp_path / 'ended'} with --resume") == 1, complaints
+        assert shown.count("stopped; the same command with --resume goes on") == 1, complaints
     carried_out(launched_for("torchrun", tmp_path, "ended", *EPOCHS, "--resume"))
     assert outcome(tmp_path / "ended") == outcome(tmp_path / "unbroken")
 

@@ -44,6 +44,17 @@ def test_the_confusion_shows_shares_and_counts_as_means_over_seeds(tmp_path: Pat
     assert_picture(tmp_path / "c.png")
 
 
+def test_a_share_above_0_never_stands_over_a_count_of_0() -> None:
+    guesses = [[0, 0, 1], [0, 1, 1]]
+    seeds = [predictions_of([0, 0, 1], found, seed=seed) for seed, found in enumerate(guesses)]
+    texts = [text.get_text() for text in confusion_figure(seeds, LABELS, "Title").axes[0].texts]
+    cells = list(zip(texts[::2], texts[1::2], strict=True))
+    assert cells[:2] == [("0.75", "1.5"), ("0.25", "0.5")]
+    assert all((share == "0.00") == (count == "0") for share, count in cells)
+    many = [predictions_of([0], [int(seed == 0)], seed=seed) for seed in range(25)]
+    assert "0.04" in [text.get_text() for text in confusion_figure(many, LABELS, "Title").axes[0].texts[1::2]]
+
+
 def test_no_predictions_make_no_confusion(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match="at least one seed"):
         draw_confusion(tmp_path / "c.png", [], LABELS, title="")
