@@ -25,7 +25,7 @@ WORKERS = "processes [default: as many as the machine can feed; 0: none but this
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionOrder:
-    """Say what is felt in a recording, utterance by utterance, by a run and the extractors it was trained with.
+    """Say what is felt in a recording, utterance by utterance, by a run and the extractors of its features.
 
     Interrupted or killed at any point, the same command goes on; on a finished folder it extracts nothing.
 
@@ -41,6 +41,7 @@ class PredictionOrder:
     seed: Annotated[int | None, typer.Option(help=SEED, show_default=False)] = None
     pause_seconds: Annotated[float, typer.Option(min=0.1, help=PAUSE)] = 60.0
     device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="extract everything anew")] = False
     workers: Annotated[int | None, typer.Option(min=0, help=WORKERS, show_default=False)] = None
 
 
