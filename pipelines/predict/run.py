@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipelines.devices import device_named
 from pipelines.predict.command import PredictionOrder
 from pipelines.predict.display import print_timeline
 from pipelines.predict.features import Read, Reading, read_features_of
+from pipelines.predict.page import timeline_page
 from summer.corpus import Modality, Utterance
 from summer.durable import write_aside
 from summer.report.timeline import Said, Timeline
@@ -24,7 +26,7 @@ from summer.runs.folder import RunError, read_record
 from summer.runs.model import EmotionModel, load_model
 
 DONE, LEFT_UNDONE = 0, 1
-CSV, JSON, VTT = "timeline.csv", "timeline.json", "timeline.vtt"
+CSV, JSON, VTT, PAGE = "timeline.csv", "timeline.json", "timeline.vtt", "conversation.html"
 FEATURES = "features"
 UNFIT_FOR_A_FOLDER = re.compile(r"[^\w.-]+")
 
@@ -39,17 +41,34 @@ def carry_out(order: PredictionOrder) -> int:
         ValueError: anything that the user can mend; the message says how.
     """
     console = Console(soft_wrap=True)
-    timeline, errors = predicted(order, console)
-    if timeline is None:
+    predicted = predict(order, console)
+    if predicted is None:
         console.print("stopped; the same command goes on from there", highlight=False)
         return INTERRUPTED
-    write_timeline(order.out, timeline)
-    print_timeline(console, timeline, order.out, (CSV, JSON, VTT))
-    return LEFT_UNDONE if errors else DONE
+    write_timeline(order.out, predicted)
+    print_timeline(console, predicted.timeline, order.out, (PAGE, CSV, JSON, VTT))
+    return LEFT_UNDONE if predicted.errors else DONE
 
 
-def predicted(order: PredictionOrder, console: Console) -> tuple[Timeline | None, Sequence[str]]:
-    """The timeline, None if the user stopped it; and what went wrong in this program.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What came of an order.
+
+    Args:
+        by: the run, in words.
+        features: the folder of the features.
+        errors: faults of this program; their rows are left undone.
+    """
+
+    timeline: Timeline
+    media: Media | None
+    by: str
+    features: Path
+    errors: Sequence[str]
+
+
+def predict(order: PredictionOrder, console: Console) -> Predicted | None:
+    """Make the timeline; None if the user stopped it.
 
     Raises:
         ValueError: as `carry_out`.
@@ -72,17 +91,26 @@ def predicted(order: PredictionOrder, console: Console) -> tuple[Timeline | None
     wanted = tuple(m for m in Modality if any(m in model.modalities for model in models))
     read = read_features_of(reading, wanted, console)
     if read.stopped:
-        return None, ()
+        return None
     notes = (*(media.notes if media else ()), *transcript.notes, *read.notes)
-    return _timeline(corpus, models, read, notes), read.errors
+    return Predicted(
+        timeline=_timeline(corpus, models, read, notes),
+        media=media,
+        by=_told(models),
+        features=reading.folder / corpus.name,
+        errors=read.errors,
+    )
 
 
-def write_timeline(out: Path, timeline: Timeline) -> None:
-    """Write the three files.
+def write_timeline(out: Path, predicted: Predicted) -> None:
+    """Write the four files.
 
     Raises:
         DiskError: the disk is full or refuses.
     """
+    timeline = predicted.timeline
+    page = timeline_page(timeline, predicted.media, out=out, features=predicted.features, run=predicted.by)
+    write_aside(out / PAGE, page.encode())
     write_aside(out / CSV, timeline.csv().encode())
     write_aside(out / JSON, timeline.json().encode())
     write_aside(out / VTT, timeline.webvtt().encode())
@@ -99,6 +127,12 @@ def _models(order: PredictionOrder, device: str) -> list[EmotionModel]:
             f"{order.run} does not say how its features were made, as runs of before 0.2.0; train it again"
         )
     return sorted(models, key=lambda model: model.name == "student")
+
+
+def _told(models: Sequence[EmotionModel]) -> str:
+    origin = models[-1].origin
+    names = " and ".join(model.name for model in models)
+    return f"What {names} say, trained on {origin.corpus}, seed {origin.seed}; they had no truth to see here"
 
 
 def _transcript(order: PredictionOrder) -> Transcript:

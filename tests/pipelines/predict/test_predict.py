@@ -113,6 +113,9 @@ def test_a_recording_gets_a_timeline_and_a_second_command_extracts_nothing(
     assert "note: talk.wav has no picture" in first
     before = {path: path.read_bytes() for path in sorted((tmp_path / "out").glob("timeline.*"))}
     assert [path.suffix for path in before] == [".csv", ".json", ".vtt"]
+    page = (tmp_path / "out" / "conversation.html").read_text(encoding="utf-8")
+    assert "../talk.wav" in page
+    assert all(row["text"] in page for row in rows)
     again = said(predict(*typed))
     assert "text: 3 of 3 utterances read, all of it before" in again
     assert {path: path.read_bytes() for path in before} == before
