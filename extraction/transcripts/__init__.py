@@ -5,15 +5,18 @@ then goes through the same extractors as MELD.
 """
 
 from extraction.transcripts.conversation import Media, conversation
+from extraction.transcripts.heard import Hearing, heard
 from extraction.transcripts.lines import Line, Transcript, TranscriptError
 from extraction.transcripts.reading import SUFFIXES, read_transcript
 
 __all__ = [
     "SUFFIXES",
+    "Hearing",
     "Line",
     "Media",
     "Transcript",
     "TranscriptError",
     "conversation",
+    "heard",
     "read_transcript",
 ]

@@ -115,4 +115,4 @@ def _overlapping(lines: Sequence[Line]) -> int:
 
 
 def _note(count: int, what: str, done: str) -> list[str]:
-    return [f"{count} line{'s' if count > 1 else ''} {what}: {done}"] if count else []
+    return [f"lines {what}: {count}, {done}"] if count else []

@@ -18,6 +18,9 @@ RUN = "folder that summer-train --out has written"
 OUT = "folder of the timeline: timeline.csv, timeline.json, timeline.vtt, conversation.html, and the features"
 MODELS = "model of the run; may be repeated [default: all that it has]"
 SEED = "of which seed [default: the run's first]"
+ASR = "without a transcript: hear what is said, by Whisper (needs the extra asr)"
+ASR_MODEL = "tiny.en, base, small, ..., a Hugging Face id, or a folder"
+LANGUAGE = "of the speech, two letters such as en [default: told from the sound; tiny.en knows en alone]"
 PAUSE = "silence after which another conversation begins"
 DEVICE = "auto (a GPU if there is one, else the CPU), cpu or cuda:N"
 WORKERS = "processes [default: as many as the machine can feed; 0: none but this one]"
@@ -37,6 +40,9 @@ class PredictionOrder:
     run: Annotated[Path, typer.Option(help=RUN)]
     out: Annotated[Path, typer.Option(help=OUT)]
     transcript: Annotated[Path | None, typer.Option(help=TRANSCRIPT)] = None
+    asr: Annotated[bool, typer.Option("--asr", help=ASR)] = False
+    asr_model: Annotated[str, typer.Option(help=ASR_MODEL)] = "tiny.en"
+    language: Annotated[str | None, typer.Option(help=LANGUAGE, show_default=False)] = None
     models: Annotated[tuple[str, ...], typer.Option("--model", metavar="NAME", help=MODELS)] = ()
     seed: Annotated[int | None, typer.Option(help=SEED, show_default=False)] = None
     pause_seconds: Annotated[float, typer.Option(min=0.1, help=PAUSE)] = 60.0

@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from extraction.corpora import Corpus
-from extraction.transcripts import Media, Transcript, TranscriptError, conversation, read_transcript
+from extraction.transcripts import (
+    SUFFIXES,
+    Media,
+    Transcript,
+    TranscriptError,
+    conversation,
+    read_transcript,
+)
 from pipelines.console import INTERRUPTED
 from pipelines.devices import device_named
 from pipelines.predict.command import PredictionOrder
 from pipelines.predict.display import print_timeline
 from pipelines.predict.features import Read, Reading, read_features_of
+from pipelines.predict.listening import listened
 from pipelines.predict.page import timeline_page
 from summer.corpus import Modality, Utterance
 from summer.durable import write_aside
@@ -76,7 +84,9 @@ def predict(order: PredictionOrder, console: Console) -> Predicted | None:
     device = device_named(order.device)
     models = _models(order, device)
     media = Media.opened(order.media) if order.media is not None else None
-    transcript = _transcript(order)
+    transcript = _transcript(order, media, device, console)
+    if transcript is None:
+        return None
     corpus = _corpus(order, transcript, media, models)
     reading = Reading(
         corpus=corpus,
@@ -135,10 +145,21 @@ def _told(models: Sequence[EmotionModel]) -> str:
     return f"What {names} say, trained on {origin.corpus}, seed {origin.seed}; they had no truth to see here"
 
 
-def _transcript(order: PredictionOrder) -> Transcript:
-    if order.transcript is None:
-        raise TranscriptError("what is said? Give --transcript FILE (.srt, .vtt, .csv or .json)")
-    return read_transcript(order.transcript)
+def _transcript(
+    order: PredictionOrder, media: Media | None, device: str, console: Console
+) -> Transcript | None:
+    """What is said, as written or as heard; None if the user stopped the listening."""
+    if order.transcript is not None and order.asr:
+        raise TranscriptError("--transcript says what is said, and --asr would hear it; give one of them")
+    if order.transcript is not None:
+        return read_transcript(order.transcript)
+    if not order.asr:
+        raise TranscriptError(
+            f"what is said? Give --transcript FILE ({', '.join(SUFFIXES)}), or --asr to have it heard"
+        )
+    if media is None:
+        raise TranscriptError("--asr has nothing to listen to; give a recording")
+    return listened(order, media, device, console)
 
 
 def _corpus(

@@ -120,10 +120,10 @@ def test_what_is_odd_is_told_and_nothing_with_words_is_lost(tmp_path: Path) -> N
     assert {line.text for line in transcript.lines} == {"late", "early", "at once", "backwards"}
     assert [line.text for line in transcript.lines if line.is_timed] == ["early", "at once", "late"]
     told = " ".join(transcript.notes)
-    assert "1 line without words: left out" in told
-    assert "1 line whose end is not after their start: read without times" in told
+    assert "lines without words: 1, left out" in told
+    assert "lines whose end is not after their start: 1, read without times" in told
     assert "out of order" in told
-    assert "1 line that begin before an earlier one ends: kept as they are" in told
+    assert "lines that begin before an earlier one ends: 1, kept as they are" in told
 
 
 def test_windows_1252_is_read_and_said(tmp_path: Path) -> None:
