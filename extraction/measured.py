@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from extraction.corpora.lengths import mis_cut
@@ -39,7 +40,7 @@ class Measured:
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome per clip, in order, as the extractor gives it."""
         paths = {piece.path for clip in clips for piece in self._pieces(clip)}
-        probed = {path: probe(path) for path in paths}
+        probed = {path: _probed(path, _version(path)) for path in paths}
         return self.extractor([self._remarked(clip, probed) for clip in clips])
 
     def _pieces(self, clip: Clip) -> tuple[MediaSpan, ...]:
@@ -59,3 +60,19 @@ class Measured:
         ]
         told = [clip.remark, *(one.what for one in found if one is not None)]
         return replace(clip, remark="; ".join(filter(None, told)))
+
+
+@lru_cache(
+    maxsize=8
+)  # a film of two hours is one file for a thousand clips, and all its packets are looked at
+def _probed(path: Path, _: tuple[int, int]) -> Probe:
+    return probe(path)
+
+
+def _version(path: Path) -> tuple[int, int]:
+    """What changes when a file does; of one that is not there, what changes when it comes."""
+    try:
+        about = path.stat()
+    except OSError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns

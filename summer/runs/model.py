@@ -30,6 +30,8 @@ from summer.store import FeatureStore, Header, Kind
 from summer.training.checkpoints import Origin, TrainedModel, load_checkpoint
 from summer.training.seed import look_at_split, predictions_of
 
+MOST_UTTERANCES = 512  # of one dialogue, where a model has no limit of its own: attention grows by its square
+
 
 def load_model(run: str | Path, *, model: str | None = None, seed: int | None = None) -> EmotionModel:
     """Load a trained model from a run, wherever the run's folder is now.
@@ -99,6 +101,12 @@ class EmotionModel:
     def features(self) -> Mapping[Modality, FeatureOrigin]:
         """How its features were made, by modality; empty for a run of before 0.2.0."""
         return self._features
+
+    @property
+    def longest_dialogue(self) -> int:
+        """How many utterances of one dialogue it can read: SUMMER's two have an embedding per position."""
+        limits = [getattr(part.options, "longest_dialogue", None) for part in self._trained.parts]
+        return min((limit for limit in limits if limit is not None), default=MOST_UTTERANCES)
 
     def to(self, device: str | torch.device) -> EmotionModel:
         """Move it to another device; returns itself."""

@@ -1,0 +1,205 @@
+"""One `summer-predict` command, carried out: transcript and recording → features → models → timeline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from extraction.corpora import Corpus
+from extraction.transcripts import (
+    SUFFIXES,
+    Media,
+    Transcript,
+    TranscriptError,
+    conversation,
+    read_transcript,
+)
+from pipelines.console import INTERRUPTED
+from pipelines.devices import device_named
+from pipelines.predict.command import PredictionOrder
+from pipelines.predict.display import print_timeline
+from pipelines.predict.features import Read, Reading, read_features_of
+from pipelines.predict.listening import listened
+from pipelines.predict.page import timeline_page
+from summer.corpus import Modality, Utterance
+from summer.durable import write_aside
+from summer.report.timeline import Said, Timeline
+from summer.runs.folder import RunError, read_record
+from summer.runs.model import EmotionModel, load_model
+
+DONE, LEFT_UNDONE = 0, 1
+CSV, JSON, VTT, PAGE = "timeline.csv", "timeline.json", "timeline.vtt", "conversation.html"
+FEATURES = "features"
+UNFIT_FOR_A_FOLDER = re.compile(r"[^\w.-]+")
+
+
+def carry_out(order: PredictionOrder) -> int:
+    """Read what is to be read, ask the models, write the timeline.
+
+    Returns:
+        The exit status: 0 done, 1 rows left undone by a fault of the program, 130 interrupted.
+
+    Raises:
+        ValueError: anything that the user can mend; the message says how.
+    """
+    console = Console(soft_wrap=True)
+    predicted = predict(order, console)
+    if predicted is None:
+        console.print("stopped; the same command goes on from there", highlight=False)
+        return INTERRUPTED
+    write_timeline(order.out, predicted)
+    print_timeline(console, predicted.timeline, order.out, (PAGE, CSV, JSON, VTT))
+    return LEFT_UNDONE if predicted.errors else DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What came of an order.
+
+    Args:
+        by: the run, in words.
+        features: the folder of the features.
+        errors: faults of this program; their rows are left undone.
+    """
+
+    timeline: Timeline
+    media: Media | None
+    by: str
+    features: Path
+    errors: Sequence[str]
+
+
+def predict(order: PredictionOrder, console: Console) -> Predicted | None:
+    """Make the timeline; None if the user stopped it.
+
+    Raises:
+        ValueError: as `carry_out`.
+    """
+    device = device_named(order.device)
+    models = _models(order, device)
+    media = Media.opened(order.media) if order.media is not None else None
+    transcript = _transcript(order, media, device, console)
+    if transcript is None:
+        return None
+    corpus = _corpus(order, transcript, media, models)
+    reading = Reading(
+        corpus=corpus,
+        media=media,
+        origins=models[0].features,
+        run=order.run,
+        folder=order.out / FEATURES,
+        device=device,
+        workers=order.workers,
+        overwrite=order.overwrite,
+    )
+    wanted = tuple(m for m in Modality if any(m in model.modalities for model in models))
+    read = read_features_of(reading, wanted, console)
+    if read.stopped:
+        return None
+    notes = (*(media.notes if media else ()), *transcript.notes, *read.notes)
+    return Predicted(
+        timeline=_timeline(corpus, models, read, notes),
+        media=media,
+        by=_told(models),
+        features=reading.folder / corpus.name,
+        errors=read.errors,
+    )
+
+
+def write_timeline(out: Path, predicted: Predicted) -> None:
+    """Write the four files.
+
+    Raises:
+        DiskError: the disk is full or refuses.
+    """
+    timeline = predicted.timeline
+    page = timeline_page(timeline, predicted.media, out=out, features=predicted.features, run=predicted.by)
+    write_aside(out / PAGE, page.encode())
+    write_aside(out / CSV, timeline.csv().encode())
+    write_aside(out / JSON, timeline.json().encode())
+    write_aside(out / VTT, timeline.webvtt().encode())
+
+
+def _models(order: PredictionOrder, device: str) -> list[EmotionModel]:
+    """Those asked for, else all of the run; the student last, for it is the one that is shown."""
+    if not read_record(order.run):
+        raise RunError(f"{order.run} holds no run; give a folder that summer-train --out has written")
+    names = order.models or tuple(read_record(order.run)["models"])
+    models = [load_model(order.run, model=name, seed=order.seed).to(device) for name in dict.fromkeys(names)]
+    if not models[0].features:
+        raise RunError(
+            f"{order.run} does not say how its features were made, as runs of before 0.2.0; train it again"
+        )
+    return sorted(models, key=lambda model: model.name == "student")
+
+
+def _told(models: Sequence[EmotionModel]) -> str:
+    origin = models[-1].origin
+    names = " and ".join(model.name for model in models)
+    return f"What {names} say, trained on {origin.corpus}, seed {origin.seed}; they had no truth to see here"
+
+
+def _transcript(
+    order: PredictionOrder, media: Media | None, device: str, console: Console
+) -> Transcript | None:
+    """What is said, as written or as heard; None if the user stopped the listening."""
+    if order.transcript is not None and order.asr:
+        raise TranscriptError("--transcript says what is said, and --asr would hear it; give one of them")
+    if order.transcript is not None:
+        return read_transcript(order.transcript)
+    if not order.asr:
+        raise TranscriptError(
+            f"what is said? Give --transcript FILE ({', '.join(SUFFIXES)}), or --asr to have it heard"
+        )
+    if media is None:
+        raise TranscriptError("--asr has nothing to listen to; give a recording")
+    return listened(order, media, device, console)
+
+
+def _corpus(
+    order: PredictionOrder, transcript: Transcript, media: Media | None, models: Sequence[EmotionModel]
+) -> Corpus:
+    named = order.media or transcript.path or Path("recording")
+    return conversation(
+        transcript,
+        media,
+        labels=models[0].labels,
+        name=UNFIT_FOR_A_FOLDER.sub("-", named.stem).strip(".-") or "recording",
+        most_utterances=min(model.longest_dialogue for model in models),
+        pause_seconds=order.pause_seconds,
+    )
+
+
+def _timeline(corpus: Corpus, models: Sequence[EmotionModel], read: Read, notes: Sequence[str]) -> Timeline:
+    utterances = [clip.utterance for clip in corpus.clips]
+    able, left_out = [], []
+    for model in models:
+        known = {m: vectors for m, vectors in read.vectors.items() if m in model.modalities and vectors.any()}
+        if known:
+            able.append((model.name, model.predict(utterances, known)))
+        else:
+            left_out.append(f"the {model.name} reads {', '.join(model.modalities)}: nothing of it is here")
+    if not able:
+        raise RunError(f"{'; '.join(left_out)}; give a recording, a transcript, or another run")
+    return Timeline(
+        labels=models[0].labels,
+        models=tuple(name for name, _ in able),
+        rows=[_said(row, utterances[row], able, read) for row in range(len(utterances))],
+        notes=(*notes, *left_out),
+    )
+
+
+def _said(
+    row: int, utterance: Utterance, able: Sequence[tuple[str, NDArray[np.float32]]], read: Read
+) -> Said:
+    return Said(
+        utterance=utterance,
+        probabilities={name: probabilities[row] for name, probabilities in able},
+        statuses={modality: statuses[row] for modality, statuses in read.statuses.items()},
+    )
