@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from summer.store import FeatureStore
 from tests.extraction.text.tiny_encoder import roberta_folder
 from tests.media_factory import Sound, write
 from tests.pipelines.extract.small_corpus import SmallCorpus, reduced_by, said
+from tests.places import REPOSITORY
 
 SHORT = [
     word
@@ -203,3 +206,22 @@ def test_mistakes_are_one_line_with_a_remedy(corpus: SmallCorpus, tmp_path: Path
     for says, typed in wrong.items():
         assert says in said(predict(*typed), exit_code=2)
     assert not out.exists()
+
+
+def test_the_command_and_the_program_of_the_page_run_as_they_stand(
+    corpus: SmallCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (REPOSITORY / "docs" / "predict.md").read_text(encoding="utf-8")
+    (typed,) = re.findall(r"^summer-predict (.*)$", page, re.MULTILINE)
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(home(corpus) / "both", "runs/demo")
+    tone = Sound(seconds=3.0, rate=16_000, hertz=(300.0,), codec="aac")
+    write(Path("holiday.mp4"), sound=tone)
+    Path("holiday.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nROSS: I told you.\n")
+    said(CliRunner().invoke(app, [*shlex.split(typed), "--device", "cpu", "--workers", "0"]))
+    promised = re.findall(r"`holiday/(conversation\.html)`", page) + re.findall(r"`(timeline\.\w+)`", page)
+    assert sorted(set(promised)) == sorted(path.name for path in Path("holiday").iterdir() if path.is_file())
+    capsys.readouterr()
+    exec(compile(program, "predict.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("ROSS I told you. (")
