@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields
@@ -117,7 +118,13 @@ def speaks() -> bool:
 
 @contextmanager
 def clean_stop(at_once: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Tell whether Ctrl-C or SIGTERM asked to stop; a second one calls `at_once` and interrupts."""
+    """Tell whether Ctrl-C or SIGTERM asked to stop; a second one calls `at_once` and interrupts.
+
+    Signals come to a process' first thread: in another one nothing asks.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     asked: list[int] = []
 
     def ask(number: int, _: FrameType | None) -> None:
