@@ -8,6 +8,7 @@ import os
 import shlex
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import MISSING, Field, fields
@@ -156,7 +157,13 @@ def where_shown(console: Console) -> WhereShown:
 
 @contextmanager
 def clean_stop(at_once: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-    """Tell whether Ctrl-C or SIGTERM asked to stop; a second one calls `at_once` and interrupts."""
+    """Tell whether Ctrl-C or SIGTERM asked to stop; a second one calls `at_once` and interrupts.
+
+    Signals come to a process' first thread: in another one nothing asks.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
     asked: list[int] = []
 
     def ask(number: int, _: FrameType | None) -> None:

@@ -5,6 +5,7 @@ The public names, each loaded when it is asked for: `import summer` loads neithe
     read        FeatureStore, read_conversations
     train       train, Settings, ModelOptions, TrainingOptions, LossWeights
     use         load_model (an EmotionModel), read_run (a Run), score, paired_test
+                predict (a recording of your own; its home is not this package: it needs extractors)
     words       Utterance, Dialogue, LabelSet, Modality, Split, Status
 
 `examples/` shows them at work.
@@ -40,6 +41,7 @@ _HOMES = {
     "TrainingOptions": "summer.options",
     "Utterance": "summer.corpus",
     "load_model": "summer.runs.model",
+    "predict": "pipelines.predict.python",
     "paired_test": "summer.evaluation.significance",
     "read_conversations": "summer.conversations.reading",
     "read_run": "summer.runs.reading",
@@ -63,6 +65,7 @@ __all__ = [
     "Utterance",
     "load_model",
     "paired_test",
+    "predict",
     "read_conversations",
     "read_run",
     "score",
