@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 
+from extraction.transcripts import read_transcript
 from tests.places import DEMO
 
 SPLITS = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
@@ -252,3 +253,17 @@ def test_every_other_clip_shows_one_face_in_nine_keyframes_of_ten(
     for path in sorted(set(DEMO.glob("*/*.mp4")) - {CORRUPT, NO_FACE, TWO_FACES}):
         counts = faces_in(path)
         assert counts.count(1) >= 0.9 * len(counts), path
+
+
+def test_the_conversation_says_what_its_dialogue_says_at_the_times_of_its_subtitles() -> None:
+    transcript = read_transcript(DEMO / "conversation.vtt")
+    said = [row for row in rows("test") if row["Dialogue_ID"] == "0"]
+    assert [(line.speaker, line.text) for line in transcript.lines] == [
+        (row["Speaker"], row["Utterance"]) for row in said
+    ]
+    recording = sound(DEMO / "conversation.mp4")[0]
+    for line, row in zip(transcript.lines, said, strict=True):
+        own = sound(clip("test", row))[0]
+        start = round((line.start_seconds or 0.0) * 48_000)
+        stretch = recording[start : start + len(own)]
+        assert correlation(stretch, own[: len(stretch)]) > 0.95
