@@ -107,7 +107,7 @@
 
     slider() {
       const range = make("input", { type: "range", name: "most", min: 0, max: MOST_PERCENT, step: 5, value: this.asked.most });
-      const told = make("output", {}, `${this.asked.most} %`);
+      const told = make("span", {}, `${this.asked.most} %`);  // an output would take the label from the slider
       range.addEventListener("input", () => {
         told.textContent = `${range.value} %`;
         this.ask("most", Number(range.value));

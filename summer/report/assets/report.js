@@ -65,7 +65,10 @@
     load();
     const spec = JSON.parse(chart.nextElementSibling.textContent);
     drawn.get(chart)?.finalize();
-    drawn.set(chart, await window.vegaEmbed(chart, { ...spec, config: colours() }, { actions: false, renderer: "svg", ast: true }));
+    const inside = document.createElement("div");  // the label of the chart speaks for all that is in it
+    inside.setAttribute("aria-hidden", "true");
+    chart.replaceChildren(inside);
+    drawn.set(chart, await window.vegaEmbed(inside, { ...spec, config: colours() }, { actions: false, renderer: "svg", ast: true }));
   }
 
   const near = new IntersectionObserver((entries) => {
