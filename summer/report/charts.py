@@ -22,6 +22,7 @@ PALETTE = (
     "#B8A500",
 )  # Okabe and Ito's
 WIDE_RANGE = 20.0  # beyond which positive numbers are drawn on a logarithmic scale
+MOST_TICKS = 9  # besides the first
 HIGH, ROW = 220, 24  # pixels: of a chart, of a row of bars
 
 
@@ -135,7 +136,12 @@ def lines(values: Values, *, x: str, y: str, name: str, seed: str, title: str) -
         "height": HIGH,
         "mark": {"type": "line", "point": lone, "tooltip": True, "opacity": 0.6 if several else 1},
         "encoding": {
-            "x": {"field": x, "type": "quantitative", "axis": {"tickMinStep": 1}, "scale": {"zero": False}},
+            "x": {
+                "field": x,
+                "type": "quantitative",
+                "axis": {"values": _whole_ticks([one[x] for one in values]), "format": "d"},
+                "scale": {"zero": False, "nice": False},
+            },
             "y": {"field": y, "type": "quantitative", "title": title, "scale": scale},
             "color": _colour(name, names),
             "detail": {"field": seed, "type": "nominal"},
@@ -168,6 +174,12 @@ def histogram(values: Values, *, low: str, high: str, count: str, of: str, title
             "tooltip": [{"field": field} for field in (of, low, high, count)],
         },
     }
+
+
+def _whole_ticks(numbers: Sequence[int]) -> list[int]:
+    """At most ten whole numbers, evenly spread from the lowest on."""
+    low, high = min(numbers), max(numbers)
+    return list(range(low, high + 1, max(1, -(-(high - low) // MOST_TICKS))))
 
 
 def _across(values: Values) -> Spec:

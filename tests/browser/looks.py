@@ -37,6 +37,7 @@ def scroll_through(tab: Page) -> None:
         tab.evaluate(f"scrollTo(0, {place})")
         tab.wait_for_timeout(60)
     wait_until(tab, "[...document.querySelectorAll('.chart')].every((one) => one.querySelector('svg'))")
+    tab.evaluate("scrollTo(0, 0)")
 
 
 def wait_until(tab: Page, expression: str) -> None:

@@ -27,6 +27,8 @@ def test_a_page_draws_fits_and_can_be_used_by_all(
         scroll_through(tab)
         tab.locator("details summary").evaluate_all("all => all.slice(0, 5).forEach((one) => one.click())")
         tab.screenshot(path=pictures / f"{name}-{width}-{colours}.png", full_page=True)
+        widths = tab.locator(".chart svg").evaluate_all("all => all.map((one) => one.clientWidth)")
+        assert all(0.6 * min(width, 700) < one <= width for one in widths), widths
         assert is_within(tab)
         assert grave_findings(tab) == []
     assert complaints.said == []

@@ -130,7 +130,7 @@ class _SumsByDialogue:
         place_of = {name: place for place, name in enumerate(dict.fromkeys(names))}
         places = np.array([place_of[name] for name in names], dtype=np.int64)
         rows = np.flatnonzero(usable)
-        centre = vectors.mean(axis=0, dtype=np.float64)
+        centre = np.mean(vectors, axis=0, dtype=np.float64, where=usable[:, None])
         sums, squares = (np.zeros((len(place_of), vectors.shape[1])) for _ in range(2))
         for start in range(0, len(rows), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)

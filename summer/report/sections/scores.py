@@ -88,6 +88,8 @@ def _class_bars(predictions: Sequence[Predictions], labels: LabelSet, split: Spl
         scores = [score(one, labels) for one in seeds]
         intervals = class_intervals(seeds, labels)
         for label in labels.names:
+            if scores[0].per_class[label].support == 0:
+                continue
             low, high = intervals[label]
             mean = float(np.mean([one.per_class[label].f1 for one in scores]))
             values.append(

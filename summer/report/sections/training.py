@@ -41,19 +41,19 @@ def training_blocks(histories: Mapping[str, Sequence[History]]) -> Iterator[Bloc
 
 def _charts(model: str, seeds: Sequence[History]) -> Iterator[Chart]:
     split = next((epoch["selected_on"] for seed in seeds for epoch in seed if "selected_on" in epoch), "dev")
-    scores = [[{**epoch, "of": _score_of(epoch, split)} for epoch in seed] for seed in seeds]
     yield from _chart(f"{model}: losses in training", "loss", seeds, "losses")
-    yield from _chart(f"{model}: loss and w-F1 on {split}, by which the epoch is chosen", "", scores, "of")
+    for key, title in (("loss", "loss"), ("w_f1", "w-F1")):
+        alone = [
+            [{**epoch, "of": {title: epoch[key]}} for epoch in seed if epoch.get(key) is not None]
+            for seed in seeds
+        ]
+        why = ", which chooses the epoch" if key == "w_f1" else ""
+        yield from _chart(f"{model}: {title} on {split}{why}", title, alone, "of")
     for family in ("drawn", "inside"):
         names = dict.fromkeys(name for seed in seeds for epoch in seed for name in epoch.get(family) or {})
         for name in names:
             title = TITLES.get(name, name.replace("_", " "))
             yield from _chart(f"{model}: {title}", "", seeds, family, name)
-
-
-def _score_of(epoch: Mapping[str, Any], split: str) -> dict[str, float]:
-    named = {f"{split} loss": epoch.get("loss"), f"{split} w-F1": epoch.get("w_f1")}
-    return {name: value for name, value in named.items() if value is not None}
 
 
 def _chart(title: str, of: str, seeds: Sequence[History], *keys: str) -> Iterator[Chart]:
