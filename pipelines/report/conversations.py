@@ -13,7 +13,7 @@ from summer.report.conversation import ModalityState, ShownConversation, ShownUt
 from summer.report.conversation.fitting import as_many_as_fit
 
 ORDER = (Split.TEST, Split.DEV, Split.TRAIN)
-MOST_BYTES = 8_000_000  # of the page
+MOST_BYTES = 11_000_000  # of the page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

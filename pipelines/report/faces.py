@@ -14,7 +14,7 @@ from summer.report.document import Block, Command, Face, Faces, Paragraph, Pictu
 
 EDGES = {Verdict.OK: "ok", Verdict.REMARK: "remark", Verdict.FAILED: "failed"}
 STRIP_PIXELS, MOST_IN_STRIP = 40, 3
-MOST_STRIP_BYTES = 3_000_000  # of all utterances; base64 adds a third
+MOST_STRIP_BYTES = 5_000_000  # of all utterances; base64 adds a third
 
 
 def store_with_crops(given: Given, crops: Path | None) -> tuple[GivenStore, Path] | None:

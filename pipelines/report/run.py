@@ -9,7 +9,7 @@ from pathlib import Path
 from markupsafe import Markup
 from rich.console import Console
 
-from pipelines.recipe import shipped_recipes
+from extraction.corpora.readers import READERS
 from pipelines.report.command import ReportOrder
 from pipelines.report.conversations import Shown, shown, utterances_of
 from pipelines.report.display import print_written
@@ -133,7 +133,7 @@ def _reported(store: GivenStore) -> ReportedStore:
 
 def _retry(store: GivenStore) -> str:
     corpus = store.header.corpus
-    dataset = corpus if corpus in shipped_recipes() else "MANIFEST.csv"
+    dataset = corpus if corpus in READERS else "MANIFEST.csv"
     out = store.path.absolute().parent.parent
     words = ("--dataset", dataset, "--modality", store.header.modality.value, "--out", str(out))
     return shlex.join(["summer-extract", *words, "--retry-failed"])

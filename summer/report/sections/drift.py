@@ -103,6 +103,8 @@ def drifts_of(
         usable: rows that hold a vector.
         seed: of the permutations; the same seed gives the same p-values.
     """
+    if not usable.any():
+        return []
     sums = _SumsByDialogue.of(vectors, utterances, usable)
     splits = [split for split in Split if sums.in_split(split).sum() >= FEWEST_DIALOGUES]
     return [

@@ -105,4 +105,5 @@ def test_one_split_alone_drifts_nowhere() -> None:
     utterances = made_utterances({Split.TRAIN: 10, Split.TEST: 1})
     vectors, good = made_vectors(utterances, rooms=0.0), np.ones(66, dtype=bool)
     assert drifts_of(vectors, utterances, good) == []
+    assert drifts_of(vectors, utterances, ~good) == []
     assert isinstance(next(iter(drift_blocks({"audio": []}))), Paragraph)
