@@ -8,10 +8,12 @@ import pytest
 from playwright.sync_api import Page
 
 from summer.evaluation.predictions import Predictions
+from summer.report.conversation import conversation_page
 from summer.runs.reading import read_run
 from tests.browser.chromium import opened
 from tests.browser.looks import wait_until
 from tests.pipelines.report.made_up_report import made_corpus
+from tests.summer.report.conversation.made_up_talk import conversation
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +112,30 @@ def test_clicking_an_utterance_plays_it_and_marks_it(talk: Path) -> None:
         tab.locator("[data-id=utt3]").get_by_role("button", name="Play from 0:00").press("Enter")
         wait_until(tab, "document.querySelector('[aria-current]')?.dataset.id === 'utt3'")
         assert tab.locator(".now").inner_text() == "Ben: joy 70 %"
+
+
+def test_a_filter_leaves_the_film_where_it_was(talk: Path) -> None:
+    with opened(talk) as tab:
+        wait_until(tab, "document.querySelector('video').readyState > 0")
+        tab.locator("video").evaluate("one => { one.currentTime = 0.7; }")
+        wait_until(tab, "document.querySelector('[aria-current]')?.dataset.id === 'utt2'")
+        tab.get_by_role("searchbox", name="Words").fill("line 2")
+        assert tab.locator("video").count() == 1
+        assert tab.locator("video").evaluate("one => one.currentTime") == pytest.approx(0.7)
+
+
+def test_a_long_conversation_has_its_words_at_once_and_the_rest_when_one_comes_near(tmp_path: Path) -> None:
+    page = tmp_path / "long.html"
+    page.write_text(conversation_page([conversation(1500)], title="Long"), encoding="utf-8")
+    with opened(page) as tab:
+        items = tab.locator(".conversations li")
+        assert items.count() == 1500
+        last = items.last
+        assert "line 1499" in (last.text_content() or "")  # not laid out yet, but there to be searched
+        assert last.locator(".says").count() == 0
+        last.scroll_into_view_if_needed()
+        last.locator(".says").wait_for()
+        assert items.first.locator(".says").count() == 1
 
 
 def test_a_film_that_is_gone_is_said_and_stops_nothing(talk: Path, tmp_path: Path) -> None:

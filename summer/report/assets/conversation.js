@@ -2,7 +2,7 @@
 // Words, names and reasons are set as text, never as markup.
 (() => {
   "use strict";
-  const AT_ONCE = 10, PROBABILITY = 10000, MOST_PERCENT = 100;
+  const AT_ONCE = 10, LONG = 100, PROBABILITY = 10000, MOST_PERCENT = 100;
   const COLOURS = {
     neutral: "#8b9099", joy: "#e3aa00", happy: "#e3aa00", happiness: "#e3aa00", excited: "#f07f2e", surprise: "#c45ab3",
     anger: "#d1495b", angry: "#d1495b", sadness: "#3a7bd5", sad: "#3a7bd5", fear: "#6b4fbb", disgust: "#4f8a3c",
@@ -50,6 +50,7 @@
       this.found = home.querySelector(".found");
       this.drawn = home.querySelector(".drawn");
       this.scripts = [...home.querySelectorAll("script[data-group]")];
+      this.films = new Map();
       this.asked = { group: 0, model: 0, verdict: "", emotion: "", speaker: "", most: MOST_PERCENT, words: "" };
       this.form.addEventListener("submit", (event) => event.preventDefault());
       this.open(0);
@@ -191,9 +192,23 @@
       return [plural(all.length, "utterance"), plural(speakers, "speaker"), ...(judged.length ? [`${wrong} wrong`] : [])].join(", ");
     }
 
+    // Of a long conversation only words and names are drawn at once, all else when the reader comes near.
     show(places) {
       this.items = new Map(places.map((place) => [place, this.utterance(place)]));
       this.list.replaceChildren(...this.items.values());
+      if (places.length <= LONG) {
+        for (const [place, item] of this.items) this.fill(item, this.conversation.utterances[place]);
+        return;
+      }
+      const placeOf = new Map([...this.items].map(([place, item]) => [item, place]));
+      const near = new IntersectionObserver((entries) => {
+        for (const { target, isIntersecting } of entries) {
+          if (!isIntersecting) continue;
+          near.unobserve(target);
+          this.fill(target, this.conversation.utterances[placeOf.get(target)]);
+        }
+      }, { rootMargin: "800px" });
+      for (const item of this.items.values()) near.observe(item);
     }
 
     utterance(place) {
@@ -208,15 +223,18 @@
       who.append(make("span", {}, one.id));
       item.append(who);
       if (one.words) item.append(make("p", { class: "words" }, one.words));
-      if (one.faces || one.peaks) item.append(make("div", { class: "media" }, this.faces(one), this.sound(one)));
-      if (one.says) item.append(this.says(one), this.shares(one));
-      for (const state of one.states || []) item.append(this.state(state));
-      if (one.attends) item.append(this.attends(one));
       if (this.film && one.from !== undefined) {
         item.classList.add("seekable");
         item.addEventListener("click", (event) => { if (!event.target.closest("button, summary, details, a")) this.seek(one.from); });
       }
       return item;
+    }
+
+    fill(item, one) {
+      if (one.faces || one.peaks) item.append(make("div", { class: "media" }, this.faces(one), this.sound(one)));
+      if (one.says) item.append(this.says(one), this.shares(one));
+      for (const state of one.states || []) item.append(this.state(state));
+      if (one.attends) item.append(this.attends(one));
     }
 
     time(one) {
@@ -330,12 +348,17 @@
       return block;
     }
 
+    // A film outlives the filters: it is the same one that is shown again, at the same place.
     player() {
-      this.film = make("video", { controls: true, preload: "metadata", src: this.conversation.film, "aria-label": `Film of ${this.conversation.name}` });
+      const { conversation, view } = this, name = decodeURIComponent(conversation.film);
+      this.film = view.films.get(conversation) || make("video", { controls: true, preload: "metadata", src: conversation.film, "aria-label": `Film of ${conversation.name}` });
+      view.films.set(conversation, this.film);
       this.now = make("p", { class: "now" });
       const follow = make("input", { type: "checkbox", checked: true });
-      this.film.addEventListener("timeupdate", () => this.follow(this.film.currentTime, follow.checked && !this.film.paused));
-      this.film.addEventListener("error", () => { this.now.textContent = `${decodeURIComponent(this.conversation.film)} cannot be played: it is not beside this page, or of a kind that this browser does not know.`; });
+      const tell = () => { this.now.textContent = `${name} cannot be played: it is not beside this page, or of a kind that this browser does not know.`; };
+      this.film.ontimeupdate = () => this.follow(this.film.currentTime, follow.checked && !this.film.paused);
+      this.film.onerror = tell;
+      if (this.film.error) tell();
       return make("div", { class: "watch" }, this.film, this.now, make("label", { class: "counts" }, follow, " keep what is said in sight"));
     }
 
