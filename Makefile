@@ -1,4 +1,5 @@
-# make demo: install, extract all three modalities of the shipped demo corpus, train teacher and student on them.
+# make demo: install, extract all three modalities of the shipped demo corpus, train teacher and student on them, predict
+#            a conversation, and write a report.
 # make test: install, then run the tests.      make check: format, lint, types.
 # make bench: the benchmarks of docs/performance.md.
 
@@ -7,12 +8,16 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 OUT ?= data/stores
 RUN ?= runs/demo
+TALK ?= $(RUN)-talk
 
 .PHONY: demo test slow check bench lock install
 
 demo: install
-	$(BIN)/summer-extract --dataset demo --root data/demo --out $(OUT)
-	$(BIN)/summer-train --recipe demo --features $(OUT)/demo --out $(RUN) --overwrite
+	$(BIN)/summer-extract --dataset demo --root data/demo --out $(OUT) --keep-crops
+	$(BIN)/summer-train --recipe demo --features $(OUT)/demo --out $(RUN) --overwrite --projection
+	$(BIN)/summer-predict data/demo/conversation.mp4 --transcript data/demo/conversation.vtt --run $(RUN) --out $(TALK) --overwrite
+	$(BIN)/summer-report $(OUT)/demo $(RUN) --out $(RUN)-report.html --overwrite
+	@echo "look at $(TALK)/conversation.html and $(RUN)-report.html"
 
 test: install
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"

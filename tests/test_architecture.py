@@ -40,7 +40,7 @@ ALLOWED = {
         *READING,
     },
     "summer.evaluation": {"summer.evaluation", *SHARED},
-    "summer.report": {"summer.report", "summer.evaluation", *SHARED},
+    "summer.report": {"summer.report", "summer.evaluation", "summer.store", *SHARED},
     "summer.training": {
         "summer.training",
         "summer.model",
@@ -146,6 +146,7 @@ def test_libraries_do_not_print(package: str) -> None:
         "pipelines.tune.command",
         "pipelines.evaluate.command",
         "pipelines.reproduce.command",
+        "pipelines.report.command",
     ],
 )
 def test_a_light_module_does_not_load_torch(module: str) -> None:
@@ -156,7 +157,10 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
 
 
 def test_nothing_that_is_shipped_imports_what_only_tests_have() -> None:
-    only_in_tests = {"pytest", "hypothesis", "beartype", "python_speech_features", "torch_geometric"}
+    only_in_tests = {
+        *("pytest", "hypothesis", "beartype", "python_speech_features", "torch_geometric"),
+        *("playwright", "axe_playwright_python"),
+    }
     importing = [
         f"{path.relative_to(REPOSITORY)} imports {name}"
         for package in ("summer", "extraction", "pipelines")
@@ -185,6 +189,7 @@ sys.exit(any(name in sys.modules for name in brought))
         ("tune", "--help"),
         ("evaluate", "--help"),
         ("reproduce", "--help"),
+        ("report", "--help"),
         ("data", "--help"),
         ("data", "check --help"),
         ("data", "info --help"),

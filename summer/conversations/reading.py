@@ -95,9 +95,7 @@ def read_conversations(paths: Sequence[Path]) -> Conversations:
         raise ConversationError("no feature store is given; make some with summer-extract")
     with ExitStack() as stack:
         stores = [stack.enter_context(FeatureStore(path)) for path in paths]
-        _check_modalities(stores)
-        for store in stores[1:]:
-            _check_together(stores[0], store)
+        check_together(stores)
         stores.sort(key=lambda store: list(Modality).index(store.header.modality))
         first = stores[0].header
         conversations = Conversations(
@@ -135,6 +133,17 @@ def standardise(conversations: Conversations, standardisations: Mapping[Modality
             one.vectors[rows] = np.where(one.usable[rows, None], standardised, np.float32(0))
 
 
+def check_together(stores: Sequence[FeatureStore]) -> None:
+    """See that stores are of the same utterances, one per modality; one that is not whole is warned of.
+
+    Raises:
+        ConversationError: two stores of one modality, or stores that do not belong together.
+    """
+    _check_modalities(stores)
+    for store in stores[1:]:
+        _check_pair(stores[0], store)
+
+
 def _check_modalities(stores: Sequence[FeatureStore]) -> None:
     seen: dict[Modality, FeatureStore] = {}
     for store in stores:
@@ -153,7 +162,7 @@ def _check_modalities(stores: Sequence[FeatureStore]) -> None:
             )
 
 
-def _check_together(first: FeatureStore, other: FeatureStore) -> None:
+def _check_pair(first: FeatureStore, other: FeatureStore) -> None:
     for name, remedy in (
         ("corpus", "give stores of one corpus"),
         ("protocol", "runs of different protocols are never mixed: extract one of them again"),

@@ -50,17 +50,28 @@ class Page:
         Raises:
             FileNotFoundError: one of them is not there.
         """
-        reader = MarkdownIt("commonmark", {"html": False}).enable("table")
-        body = reader.render(self.markdown())
+        body = html_of(self.markdown(), pictures)
         body = body.replace("<table>", '<div class="wide" tabindex="0"><table>')
         body = body.replace("</table>", "</table></div>")
-        body = PICTURE.sub(lambda found: f'<img src="{_inside(pictures / found["name"])}"', body)
         return (
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{html.escape(self.title)}</title>\n<style>{STYLE}</style>\n</head>\n"
             f"<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
         )
+
+
+def html_of(markdown: str, pictures: Path) -> str:
+    """Markdown as HTML in which the pictures are; HTML in it is shown as text.
+
+    Args:
+        pictures: the folder of the pictures that it names.
+
+    Raises:
+        FileNotFoundError: one of them is not there.
+    """
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(markdown)
+    return PICTURE.sub(lambda found: f'<img src="{_inside(pictures / found["name"])}"', body)
 
 
 def section(title: str, *blocks: str | Table) -> str:

@@ -20,6 +20,7 @@ BENCHMARKS = (
     "rivals",
     "graphs",
     "tuning",
+    "report",
 )
 
 

@@ -149,7 +149,7 @@ def read_sheet(
         counts=count(rows, spoken),
         by_speaker={name: count(rows, of_speaker) for name, of_speaker in by_speaker.items()},
         asked=len(asked),
-        cells=[_cell(rows, row, crops) for row in taken],
+        cells=[cell_of(rows, row, crops) for row in taken],
     )
 
 
@@ -189,7 +189,12 @@ def _kind(words: str) -> str:
     return re.sub(r"\d[\d.,]*", "…", words)
 
 
-def _cell(rows: Rows, row: int, crops: Path) -> Cell:
+def cell_of(rows: Rows, row: int, crops: Path) -> Cell:
+    """What a contact sheet tells of one row.
+
+    Args:
+        crops: the folder in which crops were kept.
+    """
     status = rows.statuses[row]
     told = {name: values[row] for name, values in rows.columns.items()}
     kept = kept_crops(crops, rows.utterances[row].id) if status in WITH_FACES else {}

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-import cv2
-
 from extraction.video.sheet.cells import Cell, Counts, Sheet, Verdict
 from extraction.video.sheet.look import (
     BESIDE_PIXELS,
@@ -18,13 +16,12 @@ from extraction.video.sheet.look import (
     SHOWS,
     STRIP_PIXELS,
     counted,
+    jpeg_of,
     kinds_told,
     name_of,
     quoted,
-    strip,
 )
 
-JPEG_QUALITY = 82
 STYLE = f"""
 :root {{ color-scheme: light dark; --face: {FACE_PIXELS}px; --paper: #f6f6f4; --card: #fff; --edge: #ddd;
   --ink: #222; --quiet: #666; --nothing: #d9d9d6; --on-nothing: #555; --link: #0072B2; --remark: #8a4b00;
@@ -175,8 +172,7 @@ def _nothing(cell: Cell) -> str:
 
 
 def _picture(paths: Sequence[Path], pixels: int, said: str) -> str:
-    picture = cv2.cvtColor(strip(paths, pixels), cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    data = b64encode(encoded.tobytes()).decode()
-    size = f'width="{picture.shape[1]}" height="{picture.shape[0]}"'
+    encoded, (width, height) = jpeg_of(paths, pixels)
+    data = b64encode(encoded).decode()
+    size = f'width="{width}" height="{height}"'
     return f'<img {size} alt="{escape(said)}" decoding="async" src="data:image/jpeg;base64,{data}">'

@@ -16,6 +16,8 @@ from summer.report.conversation.packing import as_json, packed
 from summer.report.conversation.shown import ShownConversation
 from summer.report.templates import as_script, asset, rendered
 
+SCRIPT = tuple(f"conversation-{part}.js" for part in ("making", "filters", "utterances", "whole"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Group:
@@ -54,7 +56,7 @@ def conversation_view(
         level=heading_level,
         groups=[_group(key, members) for key, members in _grouped(conversations).items()],
         style=asset("conversation.css"),
-        script=asset("conversation.js"),
+        script=_script(),
     )
 
 
@@ -75,6 +77,11 @@ def conversation_page(conversations: Sequence[ShownConversation], *, title: str,
         script=asset("theme.js"),
         view=conversation_view(conversations, heading_level=2),
     )
+
+
+def _script() -> Markup:
+    """The parts of the script as one, which leaves no name behind in the page."""
+    return Markup("(() => {{\n'use strict';\n{}\n}})();\n").format(Markup("\n").join(map(asset, SCRIPT)))
 
 
 def _grouped(conversations: Sequence[ShownConversation]) -> dict[str, list[ShownConversation]]:

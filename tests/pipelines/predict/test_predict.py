@@ -22,7 +22,7 @@ from summer.store import FeatureStore
 from tests.extraction.text.tiny_encoder import roberta_folder
 from tests.media_factory import Sound, write
 from tests.pipelines.extract.small_corpus import SmallCorpus, reduced_by, said
-from tests.places import REPOSITORY
+from tests.places import DEMO, REPOSITORY
 
 SHORT = [
     word
@@ -225,3 +225,18 @@ def test_the_command_and_the_program_of_the_page_run_as_they_stand(
     capsys.readouterr()
     exec(compile(program, "predict.md", "exec"), {})
     assert capsys.readouterr().out.startswith("ROSS I told you. (")
+
+
+def test_the_first_program_of_the_readme_runs_as_it_stands(
+    corpus: SmallCorpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    program = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)[0]
+    assert "summer.predict(" in program
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(home(corpus) / "both", "runs/demo")
+    Path("data").mkdir()
+    Path("data/demo").symlink_to(DEMO)
+    capsys.readouterr()
+    exec(compile(program, "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("Mira Could you hold the ladder? (")

@@ -1,0 +1,1 @@
+"""`summer-report`: stores and runs as one page to be looked at."""

@@ -1,0 +1,4 @@
+"""What a report is made of, one subject a file.
+
+Of stores coverage, statuses, measures, drift; of runs scores and training.
+"""

@@ -1,0 +1,63 @@
+"""Pages to be looked at, and a browser; without one these tests are skipped and say so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.report.command import app
+from summer.report.conversation import conversation_page
+from tests.browser.chromium import CHROMIUM, WHY_NOT
+from tests.pipelines.report.made_up_report import made_run, made_stores
+from tests.places import DEMO
+from tests.summer.report.conversation.made_up_talk import bare, conversation, utterance
+
+FILM = "a film #1.mp4"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a browser where there is none."""
+    here = Path(__file__).parent
+    for item in items:
+        if CHROMIUM is None and here in item.path.parents:
+            item.add_marker(pytest.mark.skip(reason=WHY_NOT))
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: $SUMMER_SCREENSHOTS, else a temporary folder."""
+    named = os.environ.get("SUMMER_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of stores and a run."""
+    folder = tmp_path_factory.mktemp("report")
+    stores = made_stores(folder / "stores" / "made-up")
+    run = made_run(folder / "tiny", stores)
+    page = folder / "report.html"
+    result = CliRunner().invoke(app, [str(stores), str(run), "--out", str(page)])
+    assert result.exit_code == 0, result.output
+    return page
+
+
+@pytest.fixture(scope="session")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of conversations: one with a film beside it, one of which nothing is known."""
+    folder = tmp_path_factory.mktemp("talk")
+    shutil.copy(DEMO / "train_splits" / "dia6_utt4.mp4", folder / FILM)
+    utterances = tuple(  # so short that all lie within the film
+        utterance(k, start_seconds=0.3 * k, end_seconds=0.3 * k + 0.29) for k in range(12)
+    )
+    guessed = frozenset({"Ben"})
+    talks = [conversation(utterances=utterances, film=FILM, guessed_speakers=guessed), bare(30)]
+    page = folder / "talk.html"
+    page.write_text(conversation_page(talks, title="A talk"), encoding="utf-8")
+    return page
