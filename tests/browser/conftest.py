@@ -6,6 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -43,9 +45,23 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stores = made_stores(folder / "stores" / "made-up")
     run = made_run(folder / "tiny", stores)
     page = folder / "report.html"
-    result = CliRunner().invoke(app, [str(stores), str(run), "--out", str(page)])
+    things = [stores, run, made_reproduction(folder / "pages")]
+    result = CliRunner().invoke(app, [*map(str, things), "--out", str(page)])
     assert result.exit_code == 0, result.output
     return page
+
+
+def made_reproduction(folder: Path) -> Path:
+    """What summer-reproduce leaves as far as a report reads it: wide table, wide picture, long command."""
+    folder.mkdir()
+    (folder / "reproduction.json").write_text("{}")
+    wide = cv2.imencode(".png", np.full((40, 2000, 3), 128, dtype=np.uint8))[1]
+    (folder / "systems.png").write_bytes(wide.tobytes())
+    columns = 30
+    table = "\n".join(f"| {' | '.join([name] * columns)} |" for name in ("head", ":---", "cell"))
+    text = f"# t\n\n## All systems\n\n![a bar](systems.png)\n\n{table}\n\n```\n{'summer-train ' * 40}\n```\n"
+    (folder / "page.md").write_text(text)
+    return folder
 
 
 @pytest.fixture(scope="session")
