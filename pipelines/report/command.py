@@ -29,7 +29,7 @@ class ReportOrder:
     The page is one file, asks for nothing from a network, and opens with a double click. Runs must have been
     trained on the stores that are given; stores alone, or runs alone, will do.
 
-    Exit status: 0 the page is written; 2 a mistake that the message names.
+    Exit status: 0 the page is written; 2 a mistake that the message names; 130 interrupted.
     """
 
     things: Annotated[tuple[Path, ...], typer.Argument(metavar="STORE... [RUN...]", help=THINGS)]

@@ -70,8 +70,8 @@ CASES: dict[str, Case] = {
         "pipelines.train.run.carry_out",
         "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --model mlp "
         "--model teacher --modality audio "
-        "--seeds 0-4 --teacher other --select-on test -o a.b=1 -o c.d=2 --device cuda:1 --precision bf16 "
-        "--resume --overwrite --projection --distributions",
+        "--seeds 0-4 --teacher other --select-on test --test-curve -o a.b=1 -o c.d=2 --device cuda:1 "
+        "--precision bf16 --resume --overwrite --projection --distributions",
         TrainingOrder(
             recipe="demo",
             features=Path("f"),
@@ -83,6 +83,7 @@ CASES: dict[str, Case] = {
             seeds="0-4",
             teacher=Path("other"),
             select_on="test",
+            test_curve=True,
             overrides=("a.b=1", "c.d=2"),
             device="cuda:1",
             precision="bf16",
