@@ -22,14 +22,12 @@ class Line:
         speaker: a name; "" where the transcript does not say.
         text: plain words, never markup.
         start_seconds, end_seconds: half-open, on the media's own clock; None where it does not say.
-        guessed: the speaker was told by voice and face, not by the transcript.
     """
 
     speaker: str
     text: str
     start_seconds: float | None = None
     end_seconds: float | None = None
-    guessed: bool = False
 
     @property
     def is_timed(self) -> bool:
@@ -49,11 +47,6 @@ class Transcript:
     lines: tuple[Line, ...]
     path: Path | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
-
-    @property
-    def names_speakers(self) -> bool:
-        """Whether any line says who speaks."""
-        return any(line.speaker for line in self.lines)
 
 
 def ordered(lines: Sequence[Line], *, path: Path | None, notes: Iterable[str] = ()) -> Transcript:

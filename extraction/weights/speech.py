@@ -24,7 +24,7 @@ from extraction.weights.cache import (
     ready_cache,
 )
 from extraction.weights.language import HUB_ERRORS, HUB_ID
-from extraction.weights.upstream import SourceError, require_answer
+from extraction.weights.upstream import PROBE_SECONDS, SourceError, require_answer
 from extraction.weights.wheel import WheelFiles, read_wheel_files
 from summer.durable import file_sha256
 
@@ -169,9 +169,9 @@ def _from_hub(name: str) -> Path:
     require_answer(hf_hub_url(_hub_id(name), "config.json"), token=get_token())
     LOGGER.info("fetching %s from the hub", _hub_id(name))
     try:
-        return Path(snapshot_download(_hub_id(name), allow_patterns=list(FILES)))
+        return Path(snapshot_download(_hub_id(name), etag_timeout=PROBE_SECONDS, allow_patterns=list(FILES)))
     except HUB_ERRORS as problem:
-        raise SourceError(f"{_hub_id(name)}: {problem}") from problem
+        raise SourceError(f"{_hub_id(name)}: {problem or type(problem).__name__}") from problem
 
 
 def _from_wheels(name: str) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.console import add_command
+from pipelines.console import add_command, same_command
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -57,7 +57,7 @@ def _predict(order: PredictionOrder) -> int:
     return carry_out(order)
 
 
-add_command(app, PredictionOrder, _predict)
+add_command(app, PredictionOrder, _predict, how_to_go_on=same_command)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 
 from extraction.transcripts import Hearing, Media, Transcript, heard
 from extraction.weights import speech_model
-from pipelines.console import clean_stop
+from pipelines.console import clean_stop, where_shown
 from pipelines.predict.command import PredictionOrder
 
 SECONDS_OF_A_MINUTE = 60
@@ -31,7 +31,7 @@ def listened(order: PredictionOrder, media: Media, device: str, console: Console
     columns = (TextColumn("listening"), BarColumn(), TextColumn("{task.fields[at]}"), TimeRemainingColumn())
     with (
         clean_stop(lambda: None) as should_stop,
-        Bar(*columns, console=console, disable=not console.is_terminal) as bar,
+        Bar(*columns, console=console, **where_shown(console)) as bar,
     ):
         task = bar.add_task("", total=media.seconds, at="")
 

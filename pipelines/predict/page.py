@@ -8,18 +8,18 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
-import cv2
 import numpy as np
 
 from extraction.extractor import MediaSpan
 from extraction.media import MediaError, read_pcm
 from extraction.transcripts import Media
 from extraction.video.faces.crops import CHOSEN, kept_crops
-from extraction.video.sheet.look import strip
+from extraction.video.sheet.cells import MOST_CROPS, evenly
+from extraction.video.sheet.look import jpeg_of
 from summer.report.conversation import ModalityState, ShownConversation, ShownUtterance, conversation_page
 from summer.report.timeline import Said, Timeline
 
-FACES, FACE_PIXELS, JPEG_QUALITY = 4, 56, 80
+FACE_PIXELS = 56
 PEAKS = 48  # of an utterance
 PEAKS_HERTZ = 8000  # an outline needs no more
 
@@ -39,9 +39,8 @@ def timeline_page(timeline: Timeline, media: Media | None, *, out: Path, feature
             labels=timeline.labels.names,
             utterances=tuple(_shown(row, timeline, media, features / "crops") for row in rows),
             film=None if media is None else _beside(media.path, out),
-            guessed_speakers=frozenset(row.utterance.speaker for row in rows if row.is_guessed),
         )
-        for name, rows in ((name, list(rows)) for name, rows in scenes)
+        for name, rows in scenes
     ]
     title = "A conversation" if media is None else media.path.name
     return conversation_page(conversations, title=title, note=". ".join([run, *timeline.notes]))
@@ -77,10 +76,7 @@ def _faces(crops: Path, utterance_id: str) -> bytes | None:
     chosen = kept_crops(crops, utterance_id).get(CHOSEN, ())
     if not chosen:
         return None
-    spread = np.linspace(0, len(chosen) - 1, min(FACES, len(chosen))).round().astype(int)
-    picture = strip([chosen[place] for place in spread], FACE_PIXELS)
-    _, jpeg = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return jpeg.tobytes()
+    return jpeg_of([chosen[place] for place in evenly(len(chosen), MOST_CROPS)], FACE_PIXELS)[0]
 
 
 def _peaks(media: Media | None, start: float | None, end: float | None) -> Sequence[float]:

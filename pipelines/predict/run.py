@@ -20,7 +20,7 @@ from extraction.transcripts import (
     conversation,
     read_transcript,
 )
-from pipelines.console import INTERRUPTED
+from pipelines.console import INTERRUPTED, same_command
 from pipelines.devices import device_named
 from pipelines.predict.command import PredictionOrder
 from pipelines.predict.display import print_timeline
@@ -51,7 +51,7 @@ def carry_out(order: PredictionOrder) -> int:
     console = Console(soft_wrap=True)
     predicted = predict(order, console)
     if predicted is None:
-        console.print("stopped; the same command goes on from there", highlight=False)
+        console.print(f"stopped; {same_command()}", highlight=False)
         return INTERRUPTED
     write_timeline(order.out, predicted)
     print_timeline(console, predicted.timeline, order.out, (PAGE, CSV, JSON, VTT))
@@ -128,9 +128,7 @@ def write_timeline(out: Path, predicted: Predicted) -> None:
 
 def _models(order: PredictionOrder, device: str) -> list[EmotionModel]:
     """Those asked for, else all of the run; the student last, for it is the one that is shown."""
-    if not read_record(order.run):
-        raise RunError(f"{order.run} holds no run; give a folder that summer-train --out has written")
-    names = order.models or tuple(read_record(order.run)["models"])
+    names = order.models or read_record(order.run).get("models", [None])  # of no run it is said which it is
     models = [load_model(order.run, model=name, seed=order.seed).to(device) for name in dict.fromkeys(names)]
     if not models[0].features:
         raise RunError(

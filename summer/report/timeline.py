@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from summer.corpus import LabelSet, Modality, Status, Utterance
 
-WORDS = ("id", "scene", "turn", "start_seconds", "end_seconds", "speaker", "speaker_is_guessed", "text")
+WORDS = ("id", "scene", "turn", "start_seconds", "end_seconds", "speaker", "text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +31,11 @@ class Said:
     Args:
         probabilities: (cls,) by model.
         statuses: by modality that a model reads; with the reason, or a remark.
-        is_guessed: nobody named the speaker: voice and face told.
     """
 
     utterance: Utterance
     probabilities: Mapping[str, NDArray[np.float32]]
     statuses: Mapping[Modality, tuple[Status, str]]
-    is_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +70,7 @@ class Timeline:
             table.writerow(
                 [
                     *(u.id, u.dialogue, u.turn, _cell(u.start_seconds), _cell(u.end_seconds)),
-                    *(u.speaker, int(row.is_guessed), u.text),
+                    *(u.speaker, u.text),
                     *(self.guess(row, model)[0] for model in self.models),
                     *(f"{p:.4f}" for model in self.models for p in row.probabilities[model].tolist()),
                     *(row.statuses[modality][0].value for modality in statuses),
@@ -99,7 +97,6 @@ class Timeline:
             "start_seconds": u.start_seconds,
             "end_seconds": u.end_seconds,
             "speaker": u.speaker,
-            "speaker_is_guessed": row.is_guessed,
             "text": u.text,
             "emotions": {
                 model: {
