@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extraction.extractor import Clip
-from extraction.run import CannotReduceError
+from extraction.building import CannotReduceError
 from pipelines.recipe import ReductionRecipe, ReductionRecipes
 from summer.corpus import LabelSet, Modality
 from summer.folds import folds_of
@@ -70,7 +70,7 @@ class RecipeReduction:
     def __call__(
         self, raw: NDArray[np.float32], rows: Rows, labels: LabelSet, path: Path
     ) -> tuple[NDArray[np.float32], dict[str, str]]:
-        """Fit, or find fitted, and reduce; see `extraction.run.Reduction`."""
+        """Fit, or find fitted, and reduce; see `extraction.building.Reduction`."""
         try:
             return self._reduced(raw, rows, labels, path)
         except ReductionError as error:

@@ -215,7 +215,7 @@ def _do(
     yard = Yard(
         folder=order.out / "jobs",
         devices=devices,
-        threads=max(1, (os.cpu_count() or 1) // len(devices)),
+        threads=max(1, len(os.sched_getaffinity(0)) // len(devices)),
         inherited=(lock,),
     )
     count = 0
@@ -251,7 +251,7 @@ def _devices(order: ReproductionOrder) -> list[str]:
 
 def _jobs_by_memory() -> int:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(os.cpu_count() or 1, memory // (GIB_PER_JOB << 30)))
+    return max(1, min(len(os.sched_getaffinity(0)), memory // (GIB_PER_JOB << 30)))
 
 
 def _reproduction(order: ReproductionOrder, task: Task, ended: Sequence[Ended]) -> Reproduction:

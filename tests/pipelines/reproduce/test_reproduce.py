@@ -139,7 +139,7 @@ def test_as_many_jobs_as_are_asked_for_or_as_cores_and_memory_allow(monkeypatch:
 
     order = ReproductionOrder(recipe="demo", out=Path("out"), device="cpu", jobs=3)
     assert run._devices(order) == ["cpu"] * 3
-    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(16))
     sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": (33 << 30) // 4096}
     monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
     assert run._jobs_by_memory() == 4  # 33 GiB
