@@ -1,0 +1,20 @@
+"""How the pages of this folder become a site: `make site`. Building it and reading it fetch nothing."""
+
+project = "SUMMER"
+html_title = "SUMMER"
+html_theme = "furo"
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+
+# The pages are read on code hosts as well: plain Markdown, and links by relative path, also to headings. What
+# is linked and no page, such as ../LICENSE, is copied into the site.
+myst_heading_anchors = 4
+
+# Some blocks begin with the name of the file that they stand for, which JSON has no comment for.
+suppress_warnings = ["misc.highlighting_failure"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+html_show_sourcelink = False
+html_copy_source = False
+html_show_copyright = False
