@@ -15,12 +15,12 @@ import numpy as np
 from tests.docs.pages import Block
 from tests.docs.treated import Runs
 from tests.extraction.corpora.trees import manifest_row, write_csv, write_film, write_iemocap
-from tests.pipelines.extract.small_corpus import SmallCorpus
+from tests.media_factory import Picture, Sound, write
+from tests.pipelines.extract.small_corpus import LABELS, TEXTS
 from tests.pipelines.report.made_up_report import made_run, made_stores
 from tests.places import DEMO, REPOSITORY
 
 TALKING = DEMO / "train_splits" / "dia0_utt0.mp4"
-CLIP_COLUMNS = {"start_seconds": "", "end_seconds": ""}
 
 
 def run_block(block: Block, home: Path, treatment: Runs) -> None:
@@ -119,15 +119,28 @@ def with_shipped_demo(home: Path) -> None:
 
 
 def with_own_clips(home: Path) -> None:
-    """A manifest of short sounds and two films of the demo."""
-    (home / "my").mkdir()
-    corpus = SmallCorpus(home / "my")
-    rows = [*corpus.rows.values()]
+    """A manifest of short films of a tone each, and of two of the demo, which show a face."""
+    folder = home / "my" / "clips"
+    folder.mkdir(parents=True)
+    rows = [
+        _tone(folder, split, n)
+        for split, count in (("train", 10), ("dev", 4), ("test", 4))
+        for n in range(count)
+    ]
     for split in ("train", "test"):
-        media = f"{split}.mp4"
-        shutil.copy(TALKING, corpus.folder / media)
+        media = shutil.copy(TALKING, folder / f"{split}.mp4").name
         rows.append(manifest_row(split, split=split, text="Look at me!", label="joy", media=media))
-    write_csv(corpus.folder / "manifest.csv", [row | CLIP_COLUMNS for row in rows])
+    write_csv(folder / "manifest.csv", rows)
+
+
+def _tone(folder: Path, split: str, number: int) -> dict[str, str]:
+    """The row of a film of 0.4 seconds, two of which are a dialogue."""
+    name = f"{split}-{number}"
+    tone = Sound(seconds=0.4, hertz=(200.0 + 37 * number,))
+    write(folder / f"{name}.mp4", picture=Picture(frames=10), sound=tone)
+    dialogue, turn = divmod(number, 2)
+    said = {"speaker": f"speaker {turn + 1}", "text": TEXTS[number % 3], "label": LABELS[number % 3]}
+    return manifest_row(name, split=split, dialogue=f"d{dialogue}", turn=str(turn), **said)
 
 
 HOMES: Mapping[str, Callable[[Path], None]] = {

@@ -53,7 +53,7 @@ ADD_A_MODALITY = RunBy("tests/docs/test_add_a_modality.py")
 ADD_A_MODEL = RunBy("tests/docs/test_add_a_model.py")
 PREDICT = RunBy("tests/pipelines/predict/test_predict.py")
 SMALL_ENCODER = "-o text.model=ibm-granite/granite-embedding-30m-english"  # the one that needs no hub
-SHORT = "-o teacher.most_epochs=2 -o student.most_epochs=2"
+SHORT = " ".join(f"-o {name}.most_epochs=2 -o {name}.least_steps=0" for name in ("teacher", "student"))
 
 TREATED: Mapping[str, Mapping[str, Treatment]] = {
     "README.md": {
