@@ -14,6 +14,8 @@ myst_heading_anchors = 4
 
 # Some blocks begin with the name of the file that they stand for, which JSON has no comment for.
 suppress_warnings = ["misc.highlighting_failure"]
+highlight_language = "none"  # a block that names no language holds commands
+default_role = "code"  # what docstrings put between backticks
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

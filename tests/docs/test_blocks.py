@@ -67,10 +67,14 @@ def test_every_command_is_one_that_its_program_takes(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_option_in_the_text_is_one_of_the_program_that_it_stands_with(page: str) -> None:
+def test_every_program_and_option_within_text_is_there(page: str) -> None:
     spans = [span for span in code_spans(page) if span.partition(" ")[0] in programs()]
     wrong = {span: options for span in spans if (options := unknown_options(span))}
     assert not wrong
+    for span in code_spans(page):
+        if span.startswith(("make ", "python -m ")):
+            [words] = commands(span)
+            check(words)
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, marks=marks_of(page)) for page in HOMES])
