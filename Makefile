@@ -1,7 +1,7 @@
 # make demo: install, extract all three modalities of the shipped demo corpus, train teacher and student on them, predict
 #            a conversation, and write a report.
 # make test: install, then run the tests.      make check: format, lint, types.
-# make bench: the benchmarks of docs/performance.md.
+# make bench: the benchmarks of docs/performance.md.   make site: docs/ as a site, in build/site.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,8 +9,9 @@ BIN = $(VENV)/bin
 OUT ?= data/stores
 RUN ?= runs/demo
 TALK ?= $(RUN)-talk
+SITE ?= build/site
 
-.PHONY: demo test slow check bench lock install
+.PHONY: demo test slow check bench site lock install
 
 demo: install
 	$(BIN)/summer-extract --dataset demo --root data/demo --out $(OUT) --keep-crops
@@ -32,6 +33,10 @@ check: install
 
 bench: install
 	$(BIN)/python -m tests.bench
+
+site: install
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d $(SITE)-doctrees docs $(SITE)
+	@echo "look at $(SITE)/index.html"
 
 install: $(VENV)/installed
 

@@ -104,7 +104,7 @@ class EmotionModel:
 
     @property
     def longest_dialogue(self) -> int:
-        """How many utterances of one dialogue it can read: SUMMER's two have an embedding per position."""
+        """How many utterances of one dialogue it can read, as SUMMER's two have an embedding per position."""
         limits = [getattr(part.options, "longest_dialogue", None) for part in self._trained.parts]
         return min((limit for limit in limits if limit is not None), default=MOST_UTTERANCES)
 

@@ -10,10 +10,11 @@ from types import ModuleType
 
 import pytest
 
+from pipelines.recipe import load_recipe
 from summer.baselines import BASELINES
 from summer.runs.experiment import train
 from summer.training.models import known_models
-from tests.docs.pages import blocks
+from tests.docs.pages import blocks, fenced
 from tests.summer.battery import BATTERY, settings_for, what_a_hole_holds_says_nothing
 from tests.summer.made_up import write_stores
 from tests.summer.made_up_training import made_learnable
@@ -64,6 +65,14 @@ def test_it_is_trained_by_its_name_beside_the_others(tmp_path: Path) -> None:
     )
     assert run.models == ["averaged", "teacher", "student"]
     assert "| averaged |" in (tmp_path / "run" / "table.md").read_text()
+
+
+@pytest.mark.usefixtures("_averaged")
+def test_the_recipe_of_the_page_changes_both_halves_of_it(tmp_path: Path) -> None:
+    [toml] = [block.text for block in fenced("docs/add-a-model.md") if block.language == "toml"]
+    (tmp_path / "my.toml").write_text(toml, encoding="utf-8")
+    averaged = load_recipe(str(tmp_path / "my.toml")).settings.rivals["averaged"]
+    assert (getattr(averaged.options, "dropout", None), averaged.training.learning_rate) == (0.3, 5e-4)
 
 
 def test_the_battery_catches_a_model_that_reads_holes(
