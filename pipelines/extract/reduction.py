@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from extraction.extractor import Clip
 from extraction.building import CannotReduceError
+from extraction.extractor import Clip
 from pipelines.recipe import ReductionRecipe, ReductionRecipes
 from summer.corpus import LabelSet, Modality
 from summer.folds import folds_of
