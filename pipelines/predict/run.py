@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from summer.durable import write_aside
 from summer.report.timeline import Said, Timeline
 from summer.runs.folder import RunError, read_record
 from summer.runs.model import EmotionModel, load_model
+from summer.training.attention import Attended
 
 DONE, LEFT_UNDONE = 0, 1
 CSV, JSON, VTT, PAGE = "timeline.csv", "timeline.json", "timeline.vtt", "conversation.html"
@@ -65,6 +66,7 @@ class Predicted:
     Args:
         by: the run, in words.
         features: the folder of the features.
+        attended: by model, then by id, what each utterance was read with in view.
         errors: faults of this program; their rows are left undone.
     """
 
@@ -72,6 +74,7 @@ class Predicted:
     media: Media | None
     by: str
     features: Path
+    attended: Mapping[str, Mapping[str, Attended]]
     errors: Sequence[str]
 
 
@@ -108,6 +111,7 @@ def predict(order: PredictionOrder, console: Console) -> Predicted | None:
         media=media,
         by=_told(models),
         features=reading.folder / corpus.name,
+        attended=_attended(corpus, models, read),
         errors=read.errors,
     )
 
@@ -119,7 +123,14 @@ def write_timeline(out: Path, predicted: Predicted) -> None:
         DiskError: the disk is full or refuses.
     """
     timeline = predicted.timeline
-    page = timeline_page(timeline, predicted.media, out=out, features=predicted.features, run=predicted.by)
+    page = timeline_page(
+        timeline,
+        predicted.media,
+        attended=predicted.attended,
+        out=out,
+        features=predicted.features,
+        run=predicted.by,
+    )
     write_aside(out / PAGE, page.encode())
     write_aside(out / CSV, timeline.csv().encode())
     write_aside(out / JSON, timeline.json().encode())
@@ -178,8 +189,7 @@ def _timeline(corpus: Corpus, models: Sequence[EmotionModel], read: Read, notes:
     utterances = [clip.utterance for clip in corpus.clips]
     able, left_out = [], []
     for model in models:
-        known = {m: vectors for m, vectors in read.vectors.items() if m in model.modalities and vectors.any()}
-        if known:
+        if known := _known(model, read):
             able.append((model.name, model.predict(utterances, known)))
         else:
             left_out.append(f"the {model.name} reads {', '.join(model.modalities)}: nothing of it is here")
@@ -191,6 +201,20 @@ def _timeline(corpus: Corpus, models: Sequence[EmotionModel], read: Read, notes:
         rows=[_said(row, utterances[row], able, read) for row in range(len(utterances))],
         notes=(*notes, *left_out),
     )
+
+
+def _known(model: EmotionModel, read: Read) -> dict[Modality, NDArray[np.float32]]:
+    """What there is of what a model reads."""
+    return {m: vectors for m, vectors in read.vectors.items() if m in model.modalities and vectors.any()}
+
+
+def _attended(
+    corpus: Corpus, models: Sequence[EmotionModel], read: Read
+) -> dict[str, Mapping[str, Attended]]:
+    """Of those models that read anything and tell what they attended to."""
+    utterances = [clip.utterance for clip in corpus.clips]
+    told = {m.name: m.attention(utterances, known) for m in models if (known := _known(m, read))}
+    return {name: attended for name, attended in told.items() if attended is not None}
 
 
 def _said(

@@ -43,7 +43,7 @@ class Utterances {
     if (one.faces || one.peaks) item.append(make("div", { class: "media" }, this.faces(one), this.sound(one)));
     if (one.says) item.append(this.says(one), this.shares(one));
     for (const state of one.states || []) item.append(this.state(state));
-    if (one.attends) item.append(this.attends(one));
+    if (one.attends) item.append(this.attention(one));
   }
 
   time(one) {
@@ -91,19 +91,6 @@ class Utterances {
     const [modality, status, reason] = this.group.states[place];
     const told = status === "ok" ? `${modality}: ` : `${modality}: ${status}${reason ? ": " : ""}`;
     return make("p", { class: "state" }, make("b", {}, told), reason);
-  }
-
-  attends(one) {
-    const line = make("p", { class: "state" }, make("b", {}, "attended to: "));
-    for (const [place, weight] of one.attends) {
-      const other = this.conversation.utterances[place];
-      const button = make("button", { type: "button", class: "link", title: other.words }, `${other.id} (${(weight / 1000).toFixed(2)})`);
-      const mark = (on) => this.items.get(place)?.classList.toggle("attended", on);
-      for (const [event, on] of [["mouseenter", true], ["focus", true], ["mouseleave", false], ["blur", false]]) button.addEventListener(event, () => mark(on));
-      button.addEventListener("click", () => this.items.get(place)?.scrollIntoView({ block: "center" }));
-      line.append(button);
-    }
-    return line;
   }
 
   faces(one) {

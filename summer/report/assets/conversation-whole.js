@@ -1,6 +1,6 @@
 // One conversation: its head, its line of time, its film, its utterances.
 
-class Conversation extends Utterances {
+class Conversation extends Attention {
   constructor(view, { conversation, places }) {
     super();
     Object.assign(this, { view, conversation, group: view.group, model: view.asked.model, items: new Map() });
@@ -17,10 +17,15 @@ class Conversation extends Utterances {
     this.show(places);
     const hidden = conversation.utterances.length - places.length;
     if (hidden) {
-      const whole = make("button", { type: "button" }, `Show the whole conversation (${hidden} more)`);
-      whole.addEventListener("click", () => { this.show([...conversation.utterances.keys()]); whole.remove(); this.article.focus(); });
-      this.article.firstChild.append(whole);
+      this.whole = make("button", { type: "button" }, `Show the whole conversation (${hidden} more)`);
+      this.whole.addEventListener("click", () => { this.showAll(); this.article.focus(); });
+      this.article.firstChild.append(this.whole);
     }
+  }
+
+  showAll() {
+    this.show([...this.conversation.utterances.keys()]);
+    this.whole.remove();
   }
 
   counts() {
