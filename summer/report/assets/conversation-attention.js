@@ -16,7 +16,7 @@ class Attention extends Utterances {
   }
 
   looks(one, name, [itself, mean, ...rest]) {
-    const here = this.conversation.utterances.indexOf(one), rows = [[make("span", {}, "itself"), "all of it", itself]];
+    const here = this.conversation.utterances.indexOf(one), rows = [[make("span", {}, "itself"), "all", itself]];
     for (let k = 0; k < rest.length; k += 3) rows.push([this.linkTo(rest[k], here), this.group.modalities[rest[k + 1]], rest[k + 2]]);
     rows.push([make("span", {}, "mean of all"), "each", mean]);
     const most = Math.max(...rows.map(([, , share]) => share), 1);

@@ -42,8 +42,8 @@ class Utterances {
   fill(item, one) {
     if (one.faces || one.peaks) item.append(make("div", { class: "media" }, this.faces(one), this.sound(one)));
     if (one.says) item.append(this.says(one), this.shares(one));
-    for (const state of one.states || []) item.append(this.state(state));
     if (one.attends) item.append(this.attention(one));
+    for (const state of one.states || []) item.append(this.state(state));
   }
 
   time(one) {
