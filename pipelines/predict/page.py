@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -57,7 +56,7 @@ def timeline_page(
                 )
                 for row in rows
             ),
-            film=None if media is None else _beside(media.path, out),
+            film=None if media is None else beside(media.path, out),
         )
         for name, rows in scenes
     ]
@@ -111,6 +110,7 @@ def _peaks(media: Media | None, start: float | None, end: float | None) -> Seque
     return [round(float(piece.max()), 3) for piece in pieces]
 
 
-def _beside(media: Path, out: Path) -> str:
-    """The recording's path as a page in `out` names it."""
-    return quote(os.path.relpath(media.resolve(), out.resolve()))
+def beside(media: Path, out: Path) -> str:
+    """The recording's path from the page in `out`; what is odd in it is for the page to quote."""
+    path = os.path.relpath(media.resolve(), out.resolve())
+    return path if os.sep in path else f".{os.sep}{path}"  # else a:b.mp4 would begin like an address

@@ -21,6 +21,7 @@ from tests.places import DEMO
 from tests.summer.report.conversation.made_up_talk import bare, conversation, utterance
 
 FILM = "a film #1.mp4"
+TIMES = ("00:00:00,000 --> 00:00:00,500", "00:00:00,500 --> 00:00:01,000", "00:00:01,000 --> 00:00:01,400")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -89,9 +90,7 @@ def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     film = Path(shutil.copy(DEMO / "train_splits" / "dia6_utt4.mp4", folder / FILM))
     words = folder / "words.srt"
     said = ("ADA: I said that I would come.", "BEN: You did.", "ADA: <i>So</i> here I am.")
-    words.write_text(
-        "\n".join(f"{n}\n00:00:0{n},000 --> 00:00:0{n},900\n{one}\n" for n, one in enumerate(said)), "utf-8"
-    )
+    words.write_text("\n".join(f"{n}\n{TIMES[n]}\n{one}\n" for n, one in enumerate(said)), "utf-8")
     typed = [film, "--transcript", words, "--run", run, "--out", folder / "out", "--device", "cpu"]
     result = CliRunner().invoke(predict_app, [*map(str, typed), "--workers", "0"])
     assert result.exit_code == 0, result.output

@@ -9,13 +9,17 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.predict.command import app
+from pipelines.predict.page import beside
 from summer.corpus import Split
+from summer.report.conversation import ShownConversation
+from summer.report.conversation.packing import packed
 from summer.runs.reading import read_run
 from summer.store import FeatureStore
 from tests.media_factory import Sound, write
@@ -109,6 +113,18 @@ def test_a_recording_gets_a_timeline_and_a_second_command_extracts_nothing(
     assert "text: 3 of 3 utterances read, all of it before" in again
     assert {path: path.read_bytes() for path in before} == before
     assert [row["audio_status"] for row in table(tmp_path / "out")] == ["ok", "ok", "missing"]
+
+
+def test_the_page_names_the_recording_as_it_is_called_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    odd = "a film #1: 100 %?.mp4"
+    assert beside(tmp_path / odd, tmp_path / "out") == f"../{odd}"
+    inside = beside(tmp_path / "out" / odd, tmp_path / "out")
+    assert inside == f"./{odd}"
+    talk = ShownConversation(name="", labels=("joy",), utterances=(), film=inside)
+    (drawn,) = packed([talk])["conversations"]
+    assert unquote(drawn["film"]) == inside
+    assert not set("#?: ") & set(drawn["film"])
 
 
 def test_what_is_not_there_is_left_out_and_said(corpus: SmallCorpus, tmp_path: Path) -> None:
