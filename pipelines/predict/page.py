@@ -69,6 +69,7 @@ def _shown(row: Said, timeline: Timeline, media: Media | None, crops: Path) -> S
     return ShownUtterance(
         id=u.id,
         speaker=u.speaker,
+        speaker_guessed=row.speaker_guessed,
         words=u.text,
         start_seconds=u.start_seconds,
         end_seconds=u.end_seconds,

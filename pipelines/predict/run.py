@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from extraction.corpora import Corpus
+from extraction.speakers import Guess
 from extraction.transcripts import (
     SUFFIXES,
     Media,
@@ -27,6 +28,7 @@ from pipelines.predict.display import print_timeline
 from pipelines.predict.features import Read, Reading, read_features_of
 from pipelines.predict.listening import listened
 from pipelines.predict.page import timeline_page
+from pipelines.predict.speakers import NamedTranscript, name_speakers
 from summer.corpus import Modality, Utterance
 from summer.durable import write_aside
 from summer.report.timeline import Said, Timeline
@@ -102,12 +104,21 @@ def predict(order: PredictionOrder, console: Console) -> Predicted | None:
         overwrite=order.overwrite,
     )
     wanted = tuple(m for m in Modality if any(m in model.modalities for model in models))
-    read = read_features_of(reading, wanted, console)
+    first = tuple(m for m in wanted if m is Modality.VIDEO and order.guess_speakers)
+    read = read_features_of(reading, first, console)  # who speaks is a part of what words are read with
+    named = NamedTranscript(transcript=transcript, guesses=())
+    if order.guess_speakers and not read.stopped:
+        crops = reading.folder / corpus.name / "crops"
+        named = name_speakers(transcript, corpus, read, crops=crops, device=device)
+        corpus = _corpus(order, named.transcript, media, models)
+        reading = replace(reading, corpus=corpus)
+    if not read.stopped:
+        read = read.with_more(read_features_of(reading, tuple(m for m in wanted if m not in first), console))
     if read.stopped:
         return None
-    notes = (*(media.notes if media else ()), *transcript.notes, *read.notes)
+    notes = (*(media.notes if media else ()), *named.transcript.notes, *read.notes)
     return Predicted(
-        timeline=_timeline(corpus, models, read, notes),
+        timeline=_marked(_timeline(corpus, models, read, notes), named.guesses),
         media=media,
         by=_told(models),
         features=reading.folder / corpus.name,
@@ -215,6 +226,17 @@ def _attended(
     utterances = [clip.utterance for clip in corpus.clips]
     told = {m.name: m.attention(utterances, known) for m in models if (known := _known(m, read))}
     return {name: attended for name, attended in told.items() if attended is not None}
+
+
+def _marked(timeline: Timeline, guesses: Sequence[Guess]) -> Timeline:
+    """The same with what was guessed of the speakers; none: nothing was."""
+    if not guesses:
+        return timeline
+    rows = [
+        replace(row, speaker_guessed=guess.is_guessed)
+        for row, guess in zip(timeline.rows, guesses, strict=True)
+    ]
+    return replace(timeline, rows=rows)
 
 
 def _said(

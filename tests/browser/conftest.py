@@ -75,8 +75,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     utterances = tuple(  # so short that all lie within the film
         utterance(k, start_seconds=0.3 * k, end_seconds=0.3 * k + 0.29) for k in range(12)
     )
-    guessed = frozenset({"Ben"})
-    talks = [conversation(utterances=utterances, film=FILM, guessed_speakers=guessed), bare(30)]
+    talks = [conversation(utterances=utterances, film=FILM), bare(30)]
     page = folder / "talk.html"
     page.write_text(conversation_page(talks, title="A talk"), encoding="utf-8")
     return page

@@ -24,7 +24,7 @@ class Utterances {
     const one = this.conversation.utterances[place], said = one.says && one.says[this.model];
     const verdict = said && one.truth !== undefined ? (said[0] === one.truth ? "right" : "wrong") : "";
     const item = make("li", { class: verdict || null, "data-id": one.id });
-    const guessed = (this.conversation.guessed || []).includes(one.speaker) ? " (guessed)" : "";
+    const guessed = one.guessed ? " (guessed)" : "";
     const who = make("div", { class: "who" }, this.time(one),
       make("strong", {}, `${this.group.speakers[one.speaker] || "(no name)"}${guessed}`));
     if (one.truth !== undefined) who.append(make("span", {}, "truth: ", swatch(this.group, one.truth), this.group.labels[one.truth]));

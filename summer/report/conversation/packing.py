@@ -2,11 +2,11 @@
 
     {"labels": [...], "models": [...], "speakers": [...], "modalities": [...],
      "states": [[modality, status, reason], ...],
-     "conversations": [{"name": ..., "film": ..., "guessed": [speaker, ...], "utterances": [...]}, ...]}
+     "conversations": [{"name": ..., "film": ..., "utterances": [...]}, ...]}
 
 An utterance holds positions in these lists instead of words, and leaves out what it lacks:
 
-    {"id": ..., "speaker": 3, "words": ..., "from": 0.0, "to": 1.5, "truth": 0,
+    {"id": ..., "speaker": 3, "guessed": 1, "words": ..., "from": 0.0, "to": 1.5, "truth": 0,
      "says": [[0, 9120, 880], null], "states": [2], "faces": "data:image/jpeg;base64,...",
      "peaks": [0, 99, ...], "attends": [[310, 17, 4, 0, 120, 3, 1, 55], null]}
 
@@ -107,8 +107,6 @@ class _Packing:
         }
         if conversation.film is not None:
             entry["film"] = quote(conversation.film)
-        if conversation.guessed_speakers:
-            entry["guessed"] = sorted(self._speakers.place(name) for name in conversation.guessed_speakers)
         return entry
 
     def _utterance(self, one: ShownUtterance, place_of: dict[str, int]) -> dict[str, Any]:
@@ -117,6 +115,8 @@ class _Packing:
             "speaker": self._speakers.place(one.speaker),
             "words": one.words,
         }
+        if one.speaker_guessed:
+            entry["guessed"] = 1
         if one.start_seconds is not None and one.end_seconds is not None:
             entry["from"] = round(one.start_seconds, SECONDS_DIGITS)
             entry["to"] = round(one.end_seconds, SECONDS_DIGITS)

@@ -74,6 +74,7 @@ class ShownUtterance:
     Args:
         id: unique in its conversation.
         speaker: "" where unknown.
+        speaker_guessed: the name is not known but guessed, from voice or face.
         start_seconds, end_seconds: half-open interval on the clock of the conversation's film; both or none.
         truth: one of the conversation's labels, None where unknown.
         probabilities: by model, then by label; a model names all labels of the conversation.
@@ -89,6 +90,7 @@ class ShownUtterance:
 
     id: str
     speaker: str = ""
+    speaker_guessed: bool = False
     words: str = ""
     start_seconds: float | None = None
     end_seconds: float | None = None
@@ -123,7 +125,6 @@ class ShownConversation:
         group: what it is listed under, such as a split; "" where there is one kind only.
         labels: the emotions, in the order in which they are shown.
         film: what the player plays, video or sound: a file name relative to the page; None for no player.
-        guessed_speakers: those whose names are not known but guessed from voices or faces.
 
     Raises:
         ConversationViewError: an id twice, a truth or probability of another label, probabilities that are no
@@ -135,7 +136,6 @@ class ShownConversation:
     utterances: tuple[ShownUtterance, ...]
     group: str = ""
     film: str | None = None
-    guessed_speakers: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         ids = [utterance.id for utterance in self.utterances]

@@ -24,15 +24,8 @@ from summer.runs.reading import read_run
 from summer.store import FeatureStore
 from tests.media_factory import Sound, write
 from tests.pipelines.extract.small_corpus import SmallCorpus, said
-from tests.pipelines.predict.small_runs import corpus_with_runs
 from tests.places import DEMO, REPOSITORY
 from tests.summer.report.conversation.test_view import Reader
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> SmallCorpus:
-    """With its runs; not to be changed."""
-    return corpus_with_runs(tmp_path_factory.mktemp("corpus"))
 
 
 def home(corpus: SmallCorpus) -> Path:

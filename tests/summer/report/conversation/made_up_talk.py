@@ -38,6 +38,7 @@ def utterance(number: int = 0, **changes: Any) -> ShownUtterance:
     fields: dict[str, Any] = {
         "id": f"utt{number}",
         "speaker": ("Ada", "Ben")[number % 2],
+        "speaker_guessed": number % 2 == 1,
         "words": f"line {number}",
         "start_seconds": 2.0 * number,
         "end_seconds": 2.0 * number + 1.5,

@@ -30,14 +30,14 @@ def first(of: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_utterance_is_packed_by_positions() -> None:
-    found = packed([conversation(film="a film.mp4", guessed_speakers=frozenset({"Ben"}))])
+    found = packed([conversation(film="a film.mp4")])
     assert found["labels"] == LABELS
     assert found["models"] == ["teacher", "student"]
     assert found["speakers"] == ["Ada", "Ben"]
     assert found["modalities"] == ["text", "video"]
     (talk,) = found["conversations"]
     assert talk["film"] == "a%20film.mp4"
-    assert talk["guessed"] == [1]
+    assert [one.get("guessed") for one in talk["utterances"]] == [None, 1, None]
     second = talk["utterances"][1]
     assert second["says"] == [[0, 5000, 3000, 2000], [1, 1000, 7000, 2000]]
     assert (second["speaker"], second["truth"], second["from"], second["to"]) == (1, 1, 2.0, 3.5)
