@@ -111,7 +111,7 @@ def test_clicking_an_utterance_plays_it_and_marks_it(talk: Path) -> None:
         film.evaluate("one => one.pause()")
         tab.locator("[data-id=utt3]").get_by_role("button", name="Play from 0:00").press("Enter")
         wait_until(tab, "document.querySelector('[aria-current]')?.dataset.id === 'utt3'")
-        assert tab.locator(".now").inner_text() == "Ben: joy 70 %"
+        assert tab.locator(".now").inner_text() == "Ben (guessed): joy 70 %"
 
 
 def test_a_filter_leaves_the_film_where_it_was(talk: Path) -> None:

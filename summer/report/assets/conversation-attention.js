@@ -35,7 +35,7 @@ class Attention extends Utterances {
   linkTo(place, here) {
     const other = this.conversation.utterances[place], letters = [...other.words];
     const words = letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS).join("")}…` : other.words;
-    const told = `${Math.abs(place - here)} ${place < here ? "before" : "after"}, ${this.group.speakers[other.speaker] || "(no name)"}: ${words || other.id}`;
+    const told = `${Math.abs(place - here)} ${place < here ? "before" : "after"}, ${nameOf(this.group, [other])}: ${words || other.id}`;
     const button = make("button", { type: "button", class: "link" }, told);
     const mark = (on) => this.items.get(place)?.classList.toggle("attended", on);
     for (const [event, on] of [["mouseenter", true], ["focus", true], ["mouseleave", false], ["blur", false]]) button.addEventListener(event, () => mark(on));

@@ -24,9 +24,8 @@ class Utterances {
     const one = this.conversation.utterances[place], said = one.says && one.says[this.model];
     const verdict = said && one.truth !== undefined ? (said[0] === one.truth ? "right" : "wrong") : "";
     const item = make("li", { class: verdict || null, "data-id": one.id });
-    const guessed = one.guessed ? " (guessed)" : "";
     const who = make("div", { class: "who" }, this.time(one),
-      make("strong", {}, `${this.group.speakers[one.speaker] || "(no name)"}${guessed}`));
+      make("strong", {}, nameOf(this.group, [one])));
     if (one.truth !== undefined) who.append(make("span", {}, "truth: ", swatch(this.group, one.truth), this.group.labels[one.truth]));
     if (verdict) who.append(make("span", { class: "verdict" }, `${verdict === "right" ? "✓" : "✗"} ${verdict}`));
     who.append(make("span", {}, one.id));

@@ -49,7 +49,7 @@ class Conversation extends Attention {
     this.conversation.utterances.forEach((one, place) => {
       if (one.from !== undefined) lanes.get(one.speaker).append(this.block(one, place, at));
     });
-    const rows = speakers.flatMap((speaker) => [make("span", { class: "name" }, this.group.speakers[speaker] || "(no name)"), lanes.get(speaker)]);
+    const rows = speakers.flatMap((speaker) => [make("span", { class: "name" }, nameOf(this.group, timed.filter((one) => one.speaker === speaker))), lanes.get(speaker)]);
     const ends = make("div", { class: "ends" }, make("span", {}, clock(start)), make("span", {}, clock(end)));
     const told = `Timeline: ${plural(speakers.length, "speaker")} from ${clock(start)} to ${clock(end)}`;
     if (this.film) {
@@ -103,7 +103,7 @@ class Conversation extends Attention {
     item?.setAttribute("aria-current", "true");
     if (scroll) item?.scrollIntoView({ block: "nearest" });
     const said = one && one.says && one.says[this.model];
-    this.now.textContent = one ? `${this.group.speakers[one.speaker] || "(no name)"}${said ? `: ${this.group.labels[said[0]]} ${percent(said[said[0] + 1])}` : ""}` : "";
+    this.now.textContent = one ? `${nameOf(this.group, [one])}${said ? `: ${this.group.labels[said[0]]} ${percent(said[said[0] + 1])}` : ""}` : "";
   }
 }
 

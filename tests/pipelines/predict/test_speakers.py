@@ -89,6 +89,7 @@ def test_guesses_are_marked_in_every_file_and_a_second_command_extracts_nothing(
     typed = (talk, "--transcript", words, "--run", home(corpus) / "both", "--out", out, "--guess-speakers")
     shown = said(predict(*typed))
     assert "4 of 4 lines have a guessed speaker, one of 2, by voice and 0 faces; 0 of them" in shown
+    assert "Speaker 2 (guessed)" in shown
     assert [row["speaker"] for row in table(out)] == ["Speaker 1", "Speaker 2", "Speaker 1", "Speaker 2"]
     assert {row["speaker_guessed"] for row in table(out)} == {"yes"}
     told = json.loads((out / "timeline.json").read_text(encoding="utf-8"))["utterances"]
