@@ -72,6 +72,18 @@ class Outlook:
     drawn: Mapping[str, Mapping[str, Measure]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """How much each utterance was read with others of its dialogue, and itself, in view.
+
+    Args:
+        weights: by modality that is looked at; of each utterance (query) they sum to 1 at most over keys and
+            modalities, and are 0 for keys that lack the modality, the padding among them.
+    """
+
+    weights: Mapping[Modality, Float[Tensor, "batch query key"]]
+
+
 @runtime_checkable
 class TruthLoss(Protocol):
     """Mean loss of logits against the truth; it is handed to the model, so that all are judged alike.
@@ -119,6 +131,15 @@ class Classifier(Protocol):
 
     def outlook(self, output: Any, batch: ConversationBatch) -> Outlook:
         """What it says of `batch`, of which its call made `output`."""
+        ...
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A model that can tell what it attends to. Those that have no attention, or do not tell, lack this."""
+
+    def with_attention(self, batch: ConversationBatch) -> tuple[Any, Attention]:
+        """What its call makes of `batch`, and the attention of that very pass."""
         ...
 
 

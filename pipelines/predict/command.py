@@ -21,6 +21,7 @@ SEED = "of which seed [default: the run's first]"
 ASR = "without a transcript: hear what is said, by Whisper (needs the extra asr)"
 ASR_MODEL = "tiny.en, base, small, ..., a Hugging Face id, or a folder"
 LANGUAGE = "of the speech, two letters such as en [default: told from the sound; tiny.en knows en alone]"
+GUESS_SPEAKERS = "guess who says the lines without a speaker, by voice and face; marked as guessed"
 PAUSE = "silence after which another conversation begins"
 DEVICE = "auto (a GPU if there is one, else the CPU), cpu or cuda:N"
 WORKERS = "processes [default: as many as the machine can feed; 0: none but this one]"
@@ -43,6 +44,7 @@ class PredictionOrder:
     asr: Annotated[bool, typer.Option("--asr", help=ASR)] = False
     asr_model: Annotated[str, typer.Option(help=ASR_MODEL)] = "tiny.en"
     language: Annotated[str | None, typer.Option(help=LANGUAGE, show_default=False)] = None
+    guess_speakers: Annotated[bool, typer.Option("--guess-speakers", help=GUESS_SPEAKERS)] = False
     models: Annotated[tuple[str, ...], typer.Option("--model", metavar="NAME", help=MODELS)] = ()
     seed: Annotated[int | None, typer.Option(help=SEED, show_default=False)] = None
     pause_seconds: Annotated[float, typer.Option(min=0.1, help=PAUSE)] = 60.0

@@ -41,7 +41,8 @@ def _by_speaker(timeline: Timeline) -> Table:
     model = timeline.models[-1]
     counts: dict[str, Counter[str]] = {}
     for row in timeline.rows:
-        counts.setdefault(row.utterance.speaker or "?", Counter())[timeline.guess(row, model)[0]] += 1
+        name = f"{row.utterance.speaker or '?'}{' (guessed)' if row.speaker_guessed else ''}"
+        counts.setdefault(name, Counter())[timeline.guess(row, model)[0]] += 1
     told = [label for label in timeline.labels.names if any(of[label] for of in counts.values())]
     table = Table("speaker", *told, title=f"utterances by emotion, as the {model} has it")
     for speaker, of in sorted(counts.items(), key=lambda one: -one[1].total()):

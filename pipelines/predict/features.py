@@ -45,6 +45,17 @@ class Read:
     errors: list[str] = field(default_factory=list)
     stopped: bool = False
 
+    def with_more(self, other: Read) -> Read:
+        """Both, in the order of modalities."""
+        vectors, statuses = self.vectors | other.vectors, self.statuses | other.statuses
+        return Read(
+            vectors={m: vectors[m] for m in Modality if m in vectors},
+            statuses={m: statuses[m] for m in Modality if m in statuses},
+            notes=[*self.notes, *other.notes],
+            errors=[*self.errors, *other.errors],
+            stopped=self.stopped or other.stopped,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:

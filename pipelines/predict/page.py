@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -16,29 +16,47 @@ from extraction.transcripts import Media
 from extraction.video.faces.crops import CHOSEN, kept_crops
 from extraction.video.sheet.cells import MOST_CROPS, evenly
 from extraction.video.sheet.look import jpeg_of
+from pipelines.attended import attention_by_model
 from summer.report.conversation import ModalityState, ShownConversation, ShownUtterance, conversation_page
 from summer.report.timeline import Said, Timeline
+from summer.training.attention import Attended
 
 FACE_PIXELS = 56
 PEAKS = 48  # of an utterance
 PEAKS_HERTZ = 8000  # an outline needs no more
 
 
-def timeline_page(timeline: Timeline, media: Media | None, *, out: Path, features: Path, run: str) -> str:
+def timeline_page(
+    timeline: Timeline,
+    media: Media | None,
+    *,
+    attended: Mapping[str, Mapping[str, Attended]],
+    out: Path,
+    features: Path,
+    run: str,
+) -> str:
     """HTML of all scenes.
 
     Args:
+        attended: by model, then by id, what each utterance was read with in view.
         out: the folder that the page will lie in.
         features: the folder that has the crops of faces.
         run: what it was predicted by, in words.
     """
+    ids = [row.utterance.id for row in timeline.rows]
     scenes = groupby(timeline.rows, key=lambda row: row.utterance.dialogue)
     conversations = [
         ShownConversation(
             name=name,
             labels=timeline.labels.names,
-            utterances=tuple(_shown(row, timeline, media, features / "crops") for row in rows),
-            film=None if media is None else _beside(media.path, out),
+            utterances=tuple(
+                replace(
+                    _shown(row, timeline, media, features / "crops"),
+                    attends=attention_by_model(row.utterance.id, attended, ids),
+                )
+                for row in rows
+            ),
+            film=None if media is None else beside(media.path, out),
         )
         for name, rows in scenes
     ]
@@ -51,6 +69,7 @@ def _shown(row: Said, timeline: Timeline, media: Media | None, crops: Path) -> S
     return ShownUtterance(
         id=u.id,
         speaker=u.speaker,
+        speaker_guessed=row.speaker_guessed,
         words=u.text,
         start_seconds=u.start_seconds,
         end_seconds=u.end_seconds,
@@ -92,6 +111,7 @@ def _peaks(media: Media | None, start: float | None, end: float | None) -> Seque
     return [round(float(piece.max()), 3) for piece in pieces]
 
 
-def _beside(media: Path, out: Path) -> str:
-    """The recording's path as a page in `out` names it."""
-    return quote(os.path.relpath(media.resolve(), out.resolve()))
+def beside(media: Path, out: Path) -> str:
+    """The recording's path from the page in `out`; what is odd in it is for the page to quote."""
+    path = os.path.relpath(media.resolve(), out.resolve())
+    return path if os.sep in path else f".{os.sep}{path}"  # else a:b.mp4 would begin like an address

@@ -20,6 +20,7 @@ def predict(
     out: str | Path,
     transcript: str | Path | None = None,
     asr: bool = False,
+    guess_speakers: bool = False,
     models: Sequence[str] = (),
     seed: int | None = None,
     device: str = "auto",
@@ -32,6 +33,7 @@ def predict(
         out: folder of timeline.csv, .json and .vtt, conversation.html and the features; a later call goes on.
         transcript: .srt, .vtt, .csv or .json.
         asr: hear what is said instead (the extra asr).
+        guess_speakers: guess who says the lines without a speaker, by voice and face.
         models: of the run; () for all that it has.
         seed: of the run; None for its first.
         device: "auto", "cpu" or "cuda:N".
@@ -46,6 +48,7 @@ def predict(
         out=Path(out),
         transcript=None if transcript is None else Path(transcript),
         asr=asr,
+        guess_speakers=guess_speakers,
         models=tuple(models),
         seed=seed,
         device=device,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from extraction.corpora import Corpus
+from extraction.speakers import Guess
 from extraction.transcripts import (
     SUFFIXES,
     Media,
@@ -27,11 +28,13 @@ from pipelines.predict.display import print_timeline
 from pipelines.predict.features import Read, Reading, read_features_of
 from pipelines.predict.listening import listened
 from pipelines.predict.page import timeline_page
+from pipelines.predict.speakers import NamedTranscript, name_speakers
 from summer.corpus import Modality, Utterance
 from summer.durable import write_aside
 from summer.report.timeline import Said, Timeline
 from summer.runs.folder import RunError, read_record
 from summer.runs.model import EmotionModel, load_model
+from summer.training.attention import Attended
 
 DONE, LEFT_UNDONE = 0, 1
 CSV, JSON, VTT, PAGE = "timeline.csv", "timeline.json", "timeline.vtt", "conversation.html"
@@ -65,6 +68,7 @@ class Predicted:
     Args:
         by: the run, in words.
         features: the folder of the features.
+        attended: by model, then by id, what each utterance was read with in view.
         errors: faults of this program; their rows are left undone.
     """
 
@@ -72,6 +76,7 @@ class Predicted:
     media: Media | None
     by: str
     features: Path
+    attended: Mapping[str, Mapping[str, Attended]]
     errors: Sequence[str]
 
 
@@ -99,15 +104,25 @@ def predict(order: PredictionOrder, console: Console) -> Predicted | None:
         overwrite=order.overwrite,
     )
     wanted = tuple(m for m in Modality if any(m in model.modalities for model in models))
-    read = read_features_of(reading, wanted, console)
+    first = tuple(m for m in wanted if m is Modality.VIDEO and order.guess_speakers)
+    read = read_features_of(reading, first, console)  # who speaks is a part of what words are read with
+    named = NamedTranscript(transcript=transcript, guesses=())
+    if order.guess_speakers and not read.stopped:
+        crops = reading.folder / corpus.name / "crops"
+        named = name_speakers(transcript, corpus, read, crops=crops, device=device)
+        corpus = _corpus(order, named.transcript, media, models)
+        reading = replace(reading, corpus=corpus)
+    if not read.stopped:
+        read = read.with_more(read_features_of(reading, tuple(m for m in wanted if m not in first), console))
     if read.stopped:
         return None
-    notes = (*(media.notes if media else ()), *transcript.notes, *read.notes)
+    notes = (*(media.notes if media else ()), *named.transcript.notes, *read.notes)
     return Predicted(
-        timeline=_timeline(corpus, models, read, notes),
+        timeline=_marked(_timeline(corpus, models, read, notes), named.guesses),
         media=media,
         by=_told(models),
         features=reading.folder / corpus.name,
+        attended=_attended(corpus, models, read),
         errors=read.errors,
     )
 
@@ -119,7 +134,14 @@ def write_timeline(out: Path, predicted: Predicted) -> None:
         DiskError: the disk is full or refuses.
     """
     timeline = predicted.timeline
-    page = timeline_page(timeline, predicted.media, out=out, features=predicted.features, run=predicted.by)
+    page = timeline_page(
+        timeline,
+        predicted.media,
+        attended=predicted.attended,
+        out=out,
+        features=predicted.features,
+        run=predicted.by,
+    )
     write_aside(out / PAGE, page.encode())
     write_aside(out / CSV, timeline.csv().encode())
     write_aside(out / JSON, timeline.json().encode())
@@ -178,8 +200,7 @@ def _timeline(corpus: Corpus, models: Sequence[EmotionModel], read: Read, notes:
     utterances = [clip.utterance for clip in corpus.clips]
     able, left_out = [], []
     for model in models:
-        known = {m: vectors for m, vectors in read.vectors.items() if m in model.modalities and vectors.any()}
-        if known:
+        if known := _known(model, read):
             able.append((model.name, model.predict(utterances, known)))
         else:
             left_out.append(f"the {model.name} reads {', '.join(model.modalities)}: nothing of it is here")
@@ -191,6 +212,31 @@ def _timeline(corpus: Corpus, models: Sequence[EmotionModel], read: Read, notes:
         rows=[_said(row, utterances[row], able, read) for row in range(len(utterances))],
         notes=(*notes, *left_out),
     )
+
+
+def _known(model: EmotionModel, read: Read) -> dict[Modality, NDArray[np.float32]]:
+    """What there is of what a model reads."""
+    return {m: vectors for m, vectors in read.vectors.items() if m in model.modalities and vectors.any()}
+
+
+def _attended(
+    corpus: Corpus, models: Sequence[EmotionModel], read: Read
+) -> dict[str, Mapping[str, Attended]]:
+    """Of those models that read anything and tell what they attended to."""
+    utterances = [clip.utterance for clip in corpus.clips]
+    told = {m.name: m.attention(utterances, known) for m in models if (known := _known(m, read))}
+    return {name: attended for name, attended in told.items() if attended is not None}
+
+
+def _marked(timeline: Timeline, guesses: Sequence[Guess]) -> Timeline:
+    """The same with what was guessed of the speakers; none: nothing was."""
+    if not guesses:
+        return timeline
+    rows = [
+        replace(row, speaker_guessed=guess.is_guessed)
+        for row, guess in zip(timeline.rows, guesses, strict=True)
+    ]
+    return replace(timeline, rows=rows)
 
 
 def _said(

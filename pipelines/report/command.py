@@ -16,6 +16,7 @@ THINGS = "stores (or a folder of them), runs of summer-train, folders of summer-
 OUT = "the page to write, an .html"
 CROPS = "folder in which summer-extract --keep-crops left them [default: crops beside the store of video]"
 FACES = "most faces of the contact sheet, the least certain first"
+ATTENTION = "ask the models of the runs what they attended to; as slow as predicting, and needs the stores"
 OVERWRITE = "replace OUT also where it is no report"
 
 
@@ -36,6 +37,7 @@ class ReportOrder:
     out: Annotated[Path, typer.Option(help=OUT)]
     crops: Annotated[Path | None, typer.Option(help=CROPS)] = None
     faces: Annotated[int, typer.Option(min=0, help=FACES)] = 60
+    attention: Annotated[bool, typer.Option("--attention", help=ATTENTION)] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help=OVERWRITE)] = False
 
 

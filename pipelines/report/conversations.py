@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pipelines.attended import attention_by_model
+from pipelines.report.attention import AttentionOfRuns, named_models
 from pipelines.report.given import Given, GivenRun
 from summer.corpus import UNKNOWN_LABEL, LabelSet, Modality, Split, Utterance, group_dialogues
 from summer.evaluation.predictions import Predictions
@@ -38,15 +40,23 @@ def utterances_of(given: Given) -> list[Utterance]:
     return [utterance for split in ORDER for utterance in found if utterance.split is split]
 
 
-def shown(given: Given, utterances: Sequence[Utterance], faces: Mapping[str, bytes]) -> Shown:
+def shown(
+    given: Given,
+    utterances: Sequence[Utterance],
+    faces: Mapping[str, bytes],
+    attention: AttentionOfRuns | None = None,
+) -> Shown:
     """As many conversations as fit.
 
     Args:
         utterances: in the order of `utterances_of`.
         faces: strips by id.
+        attention: what the models attended to; None where they were not asked.
     """
+    asked = attention or AttentionOfRuns()
+    ids = [one.id for one in given.stores[0].rows.utterances] if given.stores else []
     labels = given.stores[0].header.labels if given.stores else given.runs[0].run.labels.names
-    said = _said(given.runs)
+    said = _said(given)
     states = _states(given)
     conversations = [
         ShownConversation(
@@ -54,14 +64,20 @@ def shown(given: Given, utterances: Sequence[Utterance], faces: Mapping[str, byt
             group=dialogue.split.value,
             labels=labels,
             utterances=tuple(
-                _utterance(one, said.get((one.split, one.id), {}), states.get(one.id, {}), faces.get(one.id))
+                replace(
+                    _utterance(
+                        one, said.get((one.split, one.id), {}), states.get(one.id, {}), faces.get(one.id)
+                    ),
+                    attends=attention_by_model(one.id, asked.attended, ids),
+                )
                 for one in dialogue.utterances
             ),
         )
         for dialogue in group_dialogues(utterances)
     ]
     kept = as_many_as_fit(conversations, most_bytes=MOST_BYTES)
-    return Shown(conversations=kept, notes=list(_notes(given, conversations, kept)))
+    silent = [f"The {name} does not tell what it attended to." for name in asked.silent]
+    return Shown(conversations=kept, notes=[*_notes(given, conversations, kept), *silent])
 
 
 def _from_predictions(runs: Sequence[GivenRun]) -> Iterator[Utterance]:
@@ -87,17 +103,16 @@ def _label(one: Predictions, row: int, labels: LabelSet) -> str:
     return "" if truth == UNKNOWN_LABEL else labels.names[truth]
 
 
-def _said(runs: Sequence[GivenRun]) -> dict[tuple[Split, str], dict[str, dict[str, float]]]:
+def _said(given: Given) -> dict[tuple[Split, str], dict[str, dict[str, float]]]:
     """By split and id, then by model: probabilities by label, of the model's first seed."""
     said: dict[tuple[Split, str], dict[str, dict[str, float]]] = {}
-    for given in runs:
-        for model in given.run.models:
-            name = model if len(runs) == 1 else f"{given.name}: {model}"
+    for of in given.runs:
+        for model, name in named_models(of, given):
             for split in Split:
-                for one in seeds_of(given.run.predictions, model, split)[:1]:
+                for one in seeds_of(of.run.predictions, model, split)[:1]:
                     shares = one.probabilities.clip(0, 1).tolist()
                     for row, utterance in enumerate(one.ids):
-                        of_model = dict(zip(given.run.labels.names, shares[row], strict=True))
+                        of_model = dict(zip(of.run.labels.names, shares[row], strict=True))
                         said.setdefault((split, utterance), {})[name] = of_model
     return said
 

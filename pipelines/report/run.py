@@ -10,6 +10,7 @@ from markupsafe import Markup
 from rich.console import Console
 
 from extraction.corpora.readers import READERS
+from pipelines.report.attention import attention_of_runs
 from pipelines.report.command import ReportOrder
 from pipelines.report.conversations import Shown, shown, utterances_of
 from pipelines.report.display import print_written
@@ -44,7 +45,8 @@ def carry_out(order: ReportOrder) -> int:
     given = read_given(order.things)
     crops = store_with_crops(given, order.crops)
     utterances = utterances_of(given)
-    talk = shown(given, utterances, strips(crops, [one.id for one in utterances]))
+    asked = attention_of_runs(given) if order.attention else None
+    talk = shown(given, utterances, strips(crops, [one.id for one in utterances]), asked)
     sections = [
         *_sections_of_stores(given, faces_blocks(crops, most=order.faces)),
         *(run_section(reported(run)) for run in given.runs),

@@ -26,6 +26,9 @@ FEED_FORWARD_RATIO = 4  # BERT's
 class MultiHeadAttention(nn.Module):
     """Projections of attention; scores, weights and values are steps of their own.
 
+    Attributes:
+        used: passes on the weights that the values are summed by: `summer.layers.watching` looks there.
+
     Raises:
         ValueError: the width is no multiple of the heads.
     """
@@ -39,6 +42,7 @@ class MultiHeadAttention(nn.Module):
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
+        self.used = nn.Identity()
 
     def scores(
         self, queries: Float[Tensor, "batch query width"], keys: Float[Tensor, "batch key width"]
@@ -51,7 +55,7 @@ class MultiHeadAttention(nn.Module):
         self, weights: Float[Tensor, "batch head query key"], values: Float[Tensor, "batch key width"]
     ) -> Float[Tensor, "batch query width"]:
         """Weighted sum of the values, heads joined."""
-        joined = (weights @ self._split(self.value(values))).transpose(1, 2).flatten(2)
+        joined = (self.used(weights) @ self._split(self.value(values))).transpose(1, 2).flatten(2)
         attended: Tensor = self.out(joined)
         return attended
 

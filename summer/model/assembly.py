@@ -24,11 +24,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from summer.classifier import CorpusShape, Measure, Outlook, TruthLoss
+from summer.classifier import Attention, CorpusShape, Measure, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
 from summer.layers.attention import EncoderLayer
 from summer.layers.dialogue_rnn import DialogueRNN
+from summer.layers.watching import watched
+from summer.model.attended import attention_of, steps_of_layers
 from summer.model.embedding import UnimodalEncoder, UtteranceSpeakerEmbedding
 from summer.model.fusion import FusionLevel, Guidance, HierarchicalFusion, SelfAttentionFusion
 from summer.model.global_moe import GlobalMixture
@@ -127,6 +129,14 @@ class Teacher(nn.Module):
             features=output.features,
             drawn={"kept_experts": measures_of_kept(output.kept, batch)},
         )
+
+    def with_attention(self, batch: ConversationBatch) -> tuple[TeacherOutput, Attention]:
+        """What it says of a batch, and what its layers attended to."""
+        steps = list(steps_of_layers(self.layers, self.modality))
+        with watched(step.attention for step in steps) as seen:
+            output: TeacherOutput = self(batch)
+        usable = batch.usable[self.modality].to(output.features.dtype)
+        return output, attention_of(steps, seen, {self.modality: usable})
 
 
 class Student(nn.Module):

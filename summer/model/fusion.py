@@ -30,9 +30,10 @@ align nothing: it passes straight through (`hard` is without).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import cast
 
 import torch
 from jaxtyping import Bool, Float
@@ -191,6 +192,14 @@ class FusionLevel(nn.Module):
             m: self._fused(m, within, usable, teacher_scores=teacher_scores, teacher_usable=teacher_usable)
             for m in self.modalities
         }
+
+    def attentions(self) -> Iterator[tuple[Modality, Modality, MultiHeadAttention]]:
+        """Each with the branch that looks and the modality that is looked at."""
+        for modality in self.modalities:
+            yield modality, modality, cast(SelfAttention, self.within[modality]).attention
+            for other in (n for n in self.modalities if n != modality):
+                across = cast(TeacherGuidedAttention, self.across[f"{modality}_from_{other}"])
+                yield modality, other, across.attention
 
     def _fused(
         self,

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from summer.classifier import CorpusShape, Measure, Outlook, TruthLoss
+from summer.classifier import Attention, CorpusShape, Measure, Outlook, TruthLoss
 from summer.conversations.batches import ConversationBatch
 from summer.corpus import Modality
+from summer.layers.watching import watched
 from summer.model.assembly import (
     Student,
     StudentOutput,
@@ -25,6 +26,7 @@ from summer.model.assembly import (
     build_student,
     measures_of_kept,
 )
+from summer.model.attended import attention_of, steps_of_fusion
 from summer.model.distillation import distillation_losses
 from summer.options import GuidanceUse, LossWeights, ModelOptions
 
@@ -102,6 +104,15 @@ class GuidedStudent(nn.Module):
             features=student.fused,
             drawn={"kept_experts": measures_of_kept(student.kept, batch), "modality_weights": weights},
         )
+
+    def with_attention(self, batch: ConversationBatch) -> tuple[GuidedOutput, Attention]:
+        """What the pair says of a batch, and what the student's branches attended to after (8)."""
+        steps = list(steps_of_fusion(self.student.fusion))
+        with watched(step.attention for step in steps) as seen:
+            output: GuidedOutput = self(batch)
+        shares = output.student.modality_weights
+        weights = {modality: shares[..., place] for place, modality in enumerate(self.modalities)}
+        return output, attention_of(steps, seen, weights)
 
     def _ask_teacher(self, batch: ConversationBatch) -> TeacherOutput:
         with torch.no_grad():

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from summer.corpus import LabelSet, Modality, Status, Utterance
 
-WORDS = ("id", "scene", "turn", "start_seconds", "end_seconds", "speaker", "text")
+WORDS = ("id", "scene", "turn", "start_seconds", "end_seconds", "speaker", "speaker_guessed", "text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +31,13 @@ class Said:
     Args:
         probabilities: (cls,) by model.
         statuses: by modality that a model reads; with the reason, or a remark.
+        speaker_guessed: the speaker was not named, but guessed by voice or face.
     """
 
     utterance: Utterance
     probabilities: Mapping[str, NDArray[np.float32]]
     statuses: Mapping[Modality, tuple[Status, str]]
+    speaker_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class Timeline:
             table.writerow(
                 [
                     *(u.id, u.dialogue, u.turn, _cell(u.start_seconds), _cell(u.end_seconds)),
-                    *(u.speaker, u.text),
+                    *(u.speaker, "yes" if row.speaker_guessed else "", u.text),
                     *(self.guess(row, model)[0] for model in self.models),
                     *(f"{p:.4f}" for model in self.models for p in row.probabilities[model].tolist()),
                     *(row.statuses[modality][0].value for modality in statuses),
@@ -97,6 +99,7 @@ class Timeline:
             "start_seconds": u.start_seconds,
             "end_seconds": u.end_seconds,
             "speaker": u.speaker,
+            "speaker_guessed": row.speaker_guessed,
             "text": u.text,
             "emotions": {
                 model: {
@@ -123,7 +126,8 @@ class Timeline:
             if u.start_seconds is None or u.end_seconds is None:
                 continue
             emotion, probability = self.guess(row, self.models[-1])
-            voice = f"<v {_escaped(u.speaker)}>" if u.speaker else ""
+            guessed = " (guessed)" if row.speaker_guessed else ""
+            voice = f"<v {_escaped(u.speaker)}{guessed}>" if u.speaker else ""
             yield (
                 f"{_clock(u.start_seconds)} --> {_clock(u.end_seconds)}\n"
                 f"{voice}{_escaped(u.text)}\n[{emotion} {probability:.0%}]"

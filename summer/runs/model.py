@@ -14,19 +14,14 @@ import torch
 from numpy.typing import NDArray
 
 from summer.conversations.batches import ConversationDealer
-from summer.conversations.reading import (
-    Conversations,
-    ModalityFeatures,
-    fingerprint_of_features,
-    read_vectors,
-    standardise,
-)
+from summer.conversations.reading import Conversations
 from summer.corpus import LabelSet, Modality, Split, Utterance
 from summer.evaluation.predictions import Predictions
-from summer.reduction import RawRows, load_reducer
-from summer.runs.features import FeatureOrigin, asset_path, read_features
+from summer.runs.features import FeatureOrigin, read_features
 from summer.runs.folder import RunError, read_record, seed_folder
-from summer.store import FeatureStore, Header, Kind
+from summer.runs.model_input import ModelInput
+from summer.store import Kind
+from summer.training.attention import Attended, attended_in
 from summer.training.checkpoints import Origin, TrainedModel, load_checkpoint
 from summer.training.seed import look_at_split, predictions_of
 
@@ -73,8 +68,8 @@ class EmotionModel:
 
     def __init__(self, trained: TrainedModel, *, run: Path) -> None:
         self._trained = trained
-        self._run = run
         self._features = read_features(run)
+        self._input = ModelInput(trained, run=run, features=self._features)
         self._device = torch.device("cpu")
 
     @property
@@ -126,18 +121,7 @@ class EmotionModel:
             StoreError: a store cannot be read.
             RunError: features of another extractor, or none of the model's modalities.
         """
-        opened: dict[Modality, ModalityFeatures] = {}
-        utterances: tuple[Utterance, ...] = ()
-        for path in map(Path, stores):
-            with FeatureStore(path) as store:
-                if utterances and [u.id for u in utterances] != [u.id for u in store.rows.utterances]:
-                    raise RunError(
-                        f"{path} holds other utterances than {stores[0]}; give stores of one corpus"
-                    )
-                utterances = tuple(store.rows.utterances)
-                if store.header.modality in self.modalities:
-                    opened[store.header.modality] = self._read(path, store)
-        return self._predicted(self._conversations(utterances, opened))
+        return self._predicted(self._input.of_stores(stores))
 
     def predict(
         self,
@@ -157,121 +141,49 @@ class EmotionModel:
         Raises:
             RunError: a width that the model does not read, or none of its modalities.
         """
-        known = {
-            m: self._given(m, vectors, utterances, kind)
-            for m, vectors in features.items()
-            if m in self.modalities
-        }
-        predictions = self._predicted(self._conversations(tuple(utterances), known))
+        predictions = self._predicted(self._input.of_arrays(utterances, features, kind))
         row_of = {
             name: row for one in predictions for name, row in zip(one.ids, one.probabilities, strict=True)
         }
         return np.stack([row_of[utterance.id] for utterance in utterances])
 
-    def _read(self, path: Path, store: FeatureStore) -> ModalityFeatures:
-        """A store's features as the model reads them."""
-        modality, header = store.header.modality, store.header
-        if fingerprint_of_features(store) == self.origin.fingerprints.get(modality):
-            return read_vectors(store)
-        kept = self._features.get(modality)
-        if kept is None or header.fingerprint != kept.fingerprint:
-            other, remedy = self._difference(kept, header)
-            raise RunError(
-                f"{path} has {modality} features of another extractor than {self._run} was trained on "
-                f"(other: {other}); {remedy}"
-            )
-        vectors, usable = store.features("raw"), store.rows.usable
-        return self._reduced(modality, vectors, usable, store.rows.utterances)
+    def attention_in_stores(
+        self, stores: Sequence[str | Path], splits: Sequence[Split] = tuple(Split)
+    ) -> dict[str, Attended] | None:
+        """What each utterance of some splits of some stores was read with in view, by id.
 
-    def _difference(self, kept: FeatureOrigin | None, header: Header) -> tuple[str, str]:
-        """In which settings a store's extractor differs from the run's, and what to do."""
-        if kept is None:
-            return (
-                "fingerprint",
-                "give the store that it was trained on: the run does not say how it was made",
-            )
-        names = sorted(header.settings.keys() | kept.settings.keys())
-        differing = [name for name in names if header.settings.get(name) != kept.settings.get(name)]
-        remedy = f"extract them with the settings in {self._run / 'features' / 'features.json'}"
-        return ", ".join(differing) or "fingerprint", remedy
+        Args:
+            stores: as of `predict_stores`.
 
-    def _given(
+        Returns:
+            None where the model does not tell, such as one without attention.
+
+        Raises:
+            StoreError, RunError: as `predict_stores`.
+        """
+        return self._attended(self._input.of_stores(stores), splits)
+
+    def attention(
         self,
-        modality: Modality,
-        vectors: NDArray[np.float32],
         utterances: Sequence[Utterance],
-        kind: Kind,
-    ) -> ModalityFeatures:
-        if len(vectors) != len(utterances):
-            raise RunError(
-                f"{len(vectors)} rows of {modality} for {len(utterances)} utterances; give one each"
-            )
-        usable = np.asarray(np.isfinite(vectors).all(axis=1) & vectors.any(axis=1), dtype=bool)
-        cleaned = np.where(usable[:, None], vectors, np.float32(0)).astype(np.float32)
-        if kind == "reduced":
-            return ModalityFeatures(vectors=cleaned, usable=usable, fingerprint="given")
-        return self._reduced(modality, cleaned, usable, utterances)
+        features: Mapping[Modality, NDArray[np.float32]],
+        *,
+        kind: Kind = "raw",
+    ) -> dict[str, Attended] | None:
+        """What each of some utterances was read with in view, by id; None where the model does not tell.
 
-    def _reduced(
-        self,
-        modality: Modality,
-        vectors: NDArray[np.float32],
-        usable: NDArray[np.bool_],
-        utterances: Sequence[Utterance],
-    ) -> ModalityFeatures:
-        """Raw vectors as the model reads them: reduced where those that it was trained on were."""
-        if "+" in self.origin.fingerprints.get(modality, ""):
-            kept = self._features.get(modality)
-            path = None if kept is None else asset_path(self._run, kept, "reducer")
-            if kept is None or path is None:
-                raise RunError(
-                    f"{self._run} has no reducer of {modality}, which its features went through; give "
-                    "reduced features, or train again with stores of this version"
-                )
-            if vectors.shape[1] != kept.dim:
-                raise RunError(
-                    f"raw {modality} features are {vectors.shape[1]} wide, the reducer of {self._run} reads "
-                    f"{kept.dim}; give those of the same extractor"
-                )
-            vectors = load_reducer(path).apply(
-                RawRows(features=vectors, usable=usable, utterances=utterances)
-            )
-        return ModalityFeatures(vectors=vectors, usable=usable, fingerprint="reduced here")
+        Args:
+            utterances, features, kind: as of `predict`.
 
-    def _conversations(
-        self, utterances: tuple[Utterance, ...], features: Mapping[Modality, ModalityFeatures]
-    ) -> Conversations:
-        """Standardised features of all the model's modalities; one that is not given is usable nowhere."""
-        if not features:
-            raise RunError(
-                f"the {self.name} reads {', '.join(self.modalities)}, of which nothing is given; give at "
-                "least one"
-            )
-        dims = self._trained.feature_dims
-        for modality, one in features.items():
-            if one.dim != dims[modality]:
-                raise RunError(
-                    f"{modality} features are {one.dim} wide, the {self.name} reads {dims[modality]}; give "
-                    "those of the same extractor and reducer"
-                )
-        absent = {
-            m: ModalityFeatures(
-                vectors=np.zeros((len(utterances), dims[m]), dtype=np.float32),
-                usable=np.zeros(len(utterances), dtype=bool),
-                fingerprint="absent",
-            )
-            for m in self.modalities
-            if m not in features
-        }
-        conversations = Conversations(
-            corpus=self.origin.corpus,
-            protocol=self.origin.protocol,
-            labels=self.labels,
-            utterances=utterances,
-            features={m: {**features, **absent}[m] for m in self.modalities},
-        )
-        standardise(conversations, self._trained.standardisations)
-        return conversations
+        Raises:
+            RunError: as `predict`.
+        """
+        return self._attended(self._input.of_arrays(utterances, features, kind), tuple(Split))
+
+    def _attended(self, conversations: Conversations, splits: Sequence[Split]) -> dict[str, Attended] | None:
+        dealer = ConversationDealer(conversations, self._trained.identities)
+        found = attended_in(self._trained, dealer, splits, device=self._device)
+        return None if found is None else {conversations.utterances[one.row].id: one for one in found}
 
     def _predicted(self, conversations: Conversations) -> list[Predictions]:
         dealer = ConversationDealer(conversations, self._trained.identities)

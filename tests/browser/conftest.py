@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from pipelines.predict.command import app as predict_app
 from pipelines.report.command import app
 from summer.report.conversation import conversation_page
 from tests.browser.chromium import CHROMIUM, WHY_NOT
+from tests.pipelines.predict.small_runs import corpus_with_runs
 from tests.pipelines.report.made_up_report import made_run, made_stores
 from tests.places import DEMO
 from tests.summer.report.conversation.made_up_talk import bare, conversation, utterance
 
 FILM = "a film #1.mp4"
+TIMES = ("00:00:00,000 --> 00:00:00,500", "00:00:00,500 --> 00:00:01,000", "00:00:01,000 --> 00:00:01,400")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,7 +49,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = made_run(folder / "tiny", stores)
     page = folder / "report.html"
     things = [stores, run, made_reproduction(folder / "pages")]
-    result = CliRunner().invoke(app, [*map(str, things), "--out", str(page)])
+    result = CliRunner().invoke(app, [*map(str, things), "--attention", "--out", str(page)])
     assert result.exit_code == 0, result.output
     return page
 
@@ -72,8 +75,22 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     utterances = tuple(  # so short that all lie within the film
         utterance(k, start_seconds=0.3 * k, end_seconds=0.3 * k + 0.29) for k in range(12)
     )
-    guessed = frozenset({"Ben"})
-    talks = [conversation(utterances=utterances, film=FILM, guessed_speakers=guessed), bare(30)]
+    talks = [conversation(utterances=utterances, film=FILM), bare(30)]
     page = folder / "talk.html"
     page.write_text(conversation_page(talks, title="A talk"), encoding="utf-8")
     return page
+
+
+@pytest.fixture(scope="session")
+def predicted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of `summer-predict`, of a film of the demo."""
+    folder = tmp_path_factory.mktemp("predicted")
+    run = corpus_with_runs(tmp_path_factory.mktemp("corpus")).folder.parent / "both"
+    film = Path(shutil.copy(DEMO / "train_splits" / "dia6_utt4.mp4", folder / FILM))
+    words = folder / "words.srt"
+    said = ("ADA: I said that I would come.", "BEN: You did.", "ADA: <i>So</i> here I am.")
+    words.write_text("\n".join(f"{n}\n{TIMES[n]}\n{one}\n" for n, one in enumerate(said)), "utf-8")
+    typed = [film, "--transcript", words, "--run", run, "--out", folder / "out", "--device", "cpu"]
+    result = CliRunner().invoke(predict_app, [*map(str, typed), "--workers", "0"])
+    assert result.exit_code == 0, result.output
+    return folder / "out" / "conversation.html"

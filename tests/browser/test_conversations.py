@@ -111,7 +111,7 @@ def test_clicking_an_utterance_plays_it_and_marks_it(talk: Path) -> None:
         film.evaluate("one => one.pause()")
         tab.locator("[data-id=utt3]").get_by_role("button", name="Play from 0:00").press("Enter")
         wait_until(tab, "document.querySelector('[aria-current]')?.dataset.id === 'utt3'")
-        assert tab.locator(".now").inner_text() == "Ben: joy 70 %"
+        assert tab.locator(".now").inner_text() == "Ben (guessed): joy 70 %"
 
 
 def test_a_filter_leaves_the_film_where_it_was(talk: Path) -> None:
@@ -151,16 +151,40 @@ def test_probabilities_attention_and_guessed_names_are_shown(talk: Path) -> None
     with opened(talk) as tab:
         item = tab.locator(".conversations li[data-id=utt1]").first
         assert "Ben (guessed)" in item.inner_text()
-        item.locator("summary").press("Enter")
-        assert item.locator("tbody tr").first.inner_text().split() == ["neutral", "50.0", "%", "10.0", "%"]
-        item.get_by_role("button", name="utt0 (0.25)").focus()
-        assert "attended" in (
-            tab.locator(".conversations li[data-id=utt0]").first.get_attribute("class") or ""
-        )
+        item.get_by_text("probabilities", exact=True).press("Enter")
+        assert item.locator(".shares tbody tr").first.inner_text().split() == [
+            *("neutral", "50.0", "%", "10.0", "%")
+        ]
+        item.get_by_text("attention", exact=True).press("Enter")
+        table = item.get_by_role("table", name="What the student looked at")
+        assert [row.split() for row in table.locator("tbody tr").all_inner_texts()] == [
+            ["itself", "all", "31.0", "%"],
+            ["1", "before,", "Ada:", "line", "0", "video", "25.0", "%"],
+            ["mean", "of", "all", "each", "1.7", "%"],
+        ]
+        assert "It does not explain what the model says" in item.inner_text()
+        first = tab.locator(".conversations li[data-id=utt0]").first
+        link = table.get_by_role("button", name="1 before, Ada: line 0")
+        link.focus()
+        assert "attended" in (first.get_attribute("class") or "")
+        link.press("Enter")
+        assert tab.evaluate("document.activeElement.dataset.id") == "utt0"
+        assert "attended" not in (first.get_attribute("class") or "")
+
+
+def test_attention_leads_to_an_utterance_that_a_filter_hides(talk: Path) -> None:
+    with opened(talk) as tab:
+        tab.get_by_role("searchbox", name="Words").fill("line 7")
+        assert tab.locator(".conversations li").count() == 1
+        tab.get_by_text("attention", exact=True).press("Enter")
+        tab.get_by_role("button", name="7 before, Ada: line 0").press("Enter")
+        assert tab.evaluate("document.activeElement.dataset.id") == "utt0"
+        assert tab.locator(".conversations article li").count() == 12
+        assert tab.get_by_role("button", name="Show the whole conversation").count() == 0
 
 
 def test_a_conversation_of_which_nothing_is_known_is_shown_plainly(talk: Path) -> None:
     with opened(talk) as tab:
         last = tab.locator(".conversations article").last
         assert last.locator("li").count() == 30
-        assert last.locator(".says, .time, .words, .faces, .sound, .verdict").count() == 0
+        assert last.locator(".says, .time, .words, .faces, .sound, .verdict, .attention").count() == 0

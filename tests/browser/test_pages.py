@@ -13,7 +13,7 @@ from tests.browser.looks import Complaints, grave_findings, is_within, scroll_th
 Colours = Literal["light", "dark"]
 
 
-@pytest.mark.parametrize("name", ["report", "talk"])
+@pytest.mark.parametrize("name", ["report", "talk", "predicted"])
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1440])
 def test_a_page_draws_fits_and_can_be_used_by_all(

@@ -24,7 +24,7 @@ class View {
   }
 
   drawFilters() {
-    const { models, labels, speakers, conversations } = this.group, all = conversations.flatMap((one) => one.utterances);
+    const { models, labels, conversations } = this.group, all = conversations.flatMap((one) => one.utterances);
     const truths = all.some((one) => one.truth !== undefined), says = models.length > 0;
     const verdicts = [
       ["", "all"], ...(truths && says ? [["wrong", "wrong"], ["right", "right"]] : []),
@@ -32,8 +32,8 @@ class View {
       ...(all.some((one) => one.states) ? [["states", "a modality is missing or remarked on"]] : []),
     ];
     const spoken = new Map();
-    for (const one of all) spoken.set(one.speaker, (spoken.get(one.speaker) || 0) + 1);
-    const named = [...spoken].sort((a, b) => b[1] - a[1]).map(([place]) => [String(place), speakers[place] || "(no name)"]);
+    for (const one of all) spoken.has(one.speaker) ? spoken.get(one.speaker).push(one) : spoken.set(one.speaker, [one]);
+    const named = [...spoken].sort((a, b) => b[1].length - a[1].length).map(([place, said]) => [String(place), nameOf(this.group, said)]);
     const parts = [];
     if (this.scripts.length > 1) {
       const told = (script) => `${script.dataset.group}: ${plural(Number(script.dataset.utterances), "utterance")}`;

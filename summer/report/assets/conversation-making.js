@@ -29,6 +29,9 @@ function drawing(tag, attributes, ...inside) {
 const colourOf = (label, place) => COLOURS[label.toLowerCase()] || SPARE[place % SPARE.length];
 const percent = (share) => `${Math.round((100 * share) / PROBABILITY)} %`;
 const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+// The speaker of some utterances, in words; guessed where that is so of all of them.
+const nameOf = (group, said) =>
+  `${group.speakers[said[0].speaker] || "(no name)"}${said.every((one) => one.guessed) ? " (guessed)" : ""}`;
 const swatch = (group, label) => {
   const square = make("span", { class: "swatch", "aria-hidden": "true" });
   square.style.background = colourOf(group.labels[label], label);

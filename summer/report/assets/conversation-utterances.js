@@ -24,9 +24,8 @@ class Utterances {
     const one = this.conversation.utterances[place], said = one.says && one.says[this.model];
     const verdict = said && one.truth !== undefined ? (said[0] === one.truth ? "right" : "wrong") : "";
     const item = make("li", { class: verdict || null, "data-id": one.id });
-    const guessed = (this.conversation.guessed || []).includes(one.speaker) ? " (guessed)" : "";
     const who = make("div", { class: "who" }, this.time(one),
-      make("strong", {}, `${this.group.speakers[one.speaker] || "(no name)"}${guessed}`));
+      make("strong", {}, nameOf(this.group, [one])));
     if (one.truth !== undefined) who.append(make("span", {}, "truth: ", swatch(this.group, one.truth), this.group.labels[one.truth]));
     if (verdict) who.append(make("span", { class: "verdict" }, `${verdict === "right" ? "✓" : "✗"} ${verdict}`));
     who.append(make("span", {}, one.id));
@@ -42,8 +41,8 @@ class Utterances {
   fill(item, one) {
     if (one.faces || one.peaks) item.append(make("div", { class: "media" }, this.faces(one), this.sound(one)));
     if (one.says) item.append(this.says(one), this.shares(one));
+    if (one.attends) item.append(this.attention(one));
     for (const state of one.states || []) item.append(this.state(state));
-    if (one.attends) item.append(this.attends(one));
   }
 
   time(one) {
@@ -91,19 +90,6 @@ class Utterances {
     const [modality, status, reason] = this.group.states[place];
     const told = status === "ok" ? `${modality}: ` : `${modality}: ${status}${reason ? ": " : ""}`;
     return make("p", { class: "state" }, make("b", {}, told), reason);
-  }
-
-  attends(one) {
-    const line = make("p", { class: "state" }, make("b", {}, "attended to: "));
-    for (const [place, weight] of one.attends) {
-      const other = this.conversation.utterances[place];
-      const button = make("button", { type: "button", class: "link", title: other.words }, `${other.id} (${(weight / 1000).toFixed(2)})`);
-      const mark = (on) => this.items.get(place)?.classList.toggle("attended", on);
-      for (const [event, on] of [["mouseenter", true], ["focus", true], ["mouseleave", false], ["blur", false]]) button.addEventListener(event, () => mark(on));
-      button.addEventListener("click", () => this.items.get(place)?.scrollIntoView({ block: "center" }));
-      line.append(button);
-    }
-    return line;
   }
 
   faces(one) {

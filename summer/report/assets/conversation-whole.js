@@ -1,6 +1,6 @@
 // One conversation: its head, its line of time, its film, its utterances.
 
-class Conversation extends Utterances {
+class Conversation extends Attention {
   constructor(view, { conversation, places }) {
     super();
     Object.assign(this, { view, conversation, group: view.group, model: view.asked.model, items: new Map() });
@@ -17,10 +17,15 @@ class Conversation extends Utterances {
     this.show(places);
     const hidden = conversation.utterances.length - places.length;
     if (hidden) {
-      const whole = make("button", { type: "button" }, `Show the whole conversation (${hidden} more)`);
-      whole.addEventListener("click", () => { this.show([...conversation.utterances.keys()]); whole.remove(); this.article.focus(); });
-      this.article.firstChild.append(whole);
+      this.whole = make("button", { type: "button" }, `Show the whole conversation (${hidden} more)`);
+      this.whole.addEventListener("click", () => { this.showAll(); this.article.focus(); });
+      this.article.firstChild.append(this.whole);
     }
+  }
+
+  showAll() {
+    this.show([...this.conversation.utterances.keys()]);
+    this.whole.remove();
   }
 
   counts() {
@@ -44,7 +49,7 @@ class Conversation extends Utterances {
     this.conversation.utterances.forEach((one, place) => {
       if (one.from !== undefined) lanes.get(one.speaker).append(this.block(one, place, at));
     });
-    const rows = speakers.flatMap((speaker) => [make("span", { class: "name" }, this.group.speakers[speaker] || "(no name)"), lanes.get(speaker)]);
+    const rows = speakers.flatMap((speaker) => [make("span", { class: "name" }, nameOf(this.group, timed.filter((one) => one.speaker === speaker))), lanes.get(speaker)]);
     const ends = make("div", { class: "ends" }, make("span", {}, clock(start)), make("span", {}, clock(end)));
     const told = `Timeline: ${plural(speakers.length, "speaker")} from ${clock(start)} to ${clock(end)}`;
     if (this.film) {
@@ -98,7 +103,7 @@ class Conversation extends Utterances {
     item?.setAttribute("aria-current", "true");
     if (scroll) item?.scrollIntoView({ block: "nearest" });
     const said = one && one.says && one.says[this.model];
-    this.now.textContent = one ? `${this.group.speakers[one.speaker] || "(no name)"}${said ? `: ${this.group.labels[said[0]]} ${percent(said[said[0] + 1])}` : ""}` : "";
+    this.now.textContent = one ? `${nameOf(this.group, [one])}${said ? `: ${this.group.labels[said[0]]} ${percent(said[said[0] + 1])}` : ""}` : "";
   }
 }
 

@@ -7,7 +7,9 @@ view.py      the same as a fragment of HTML, or as a page
 
 from summer.report.conversation.shown import (
     ConversationViewError,
+    Looked,
     ModalityState,
+    ShownAttention,
     ShownConversation,
     ShownUtterance,
 )
@@ -15,7 +17,9 @@ from summer.report.conversation.view import conversation_page, conversation_view
 
 __all__ = [
     "ConversationViewError",
+    "Looked",
     "ModalityState",
+    "ShownAttention",
     "ShownConversation",
     "ShownUtterance",
     "conversation_page",

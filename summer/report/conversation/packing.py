@@ -2,17 +2,18 @@
 
     {"labels": [...], "models": [...], "speakers": [...], "modalities": [...],
      "states": [[modality, status, reason], ...],
-     "conversations": [{"name": ..., "film": ..., "guessed": [speaker, ...], "utterances": [...]}, ...]}
+     "conversations": [{"name": ..., "film": ..., "utterances": [...]}, ...]}
 
 An utterance holds positions in these lists instead of words, and leaves out what it lacks:
 
-    {"id": ..., "speaker": 3, "words": ..., "from": 0.0, "to": 1.5, "truth": 0,
+    {"id": ..., "speaker": 3, "guessed": 1, "words": ..., "from": 0.0, "to": 1.5, "truth": 0,
      "says": [[0, 9120, 880], null], "states": [2], "faces": "data:image/jpeg;base64,...",
-     "peaks": [0, 99, ...], "attends": [[0, 412], ...]}
+     "peaks": [0, 99, ...], "attends": [[310, 17, 4, 0, 120, 3, 1, 55], null]}
 
 `says` has, per model, the position of the most probable label and the probabilities in ten thousandths;
-`states` what is not plainly ok; `peaks` hundredths; `attends` the place of another utterance and the weight
-in thousandths, the five greatest.
+`states` what is not plainly ok; `peaks` hundredths. `attends` has, per model, in thousandths the share of
+attention that the utterance itself got, the mean of all that could be looked at, and of the four others that
+got most: place of the utterance, position of the modality, share.
 """
 
 from __future__ import annotations
@@ -25,10 +26,15 @@ from typing import Any
 from urllib.parse import quote
 
 from summer.corpus import Status
-from summer.report.conversation.shown import ShownConversation, ShownUtterance, picture_type
+from summer.report.conversation.shown import (
+    ShownAttention,
+    ShownConversation,
+    ShownUtterance,
+    picture_type,
+)
 
 PROBABILITY, PEAK, WEIGHT = 10_000, 100, 1000  # what 1 is written as
-MOST_ATTENDED = 5
+MOST_ATTENDED = 4
 SECONDS_DIGITS = 2
 
 
@@ -66,23 +72,29 @@ def as_json(content: Any) -> str:
 
 
 def _models(conversations: Iterable[ShownConversation]) -> list[str]:
-    said = (model for each in conversations for one in each.utterances for model in one.probabilities)
+    said = (
+        model
+        for each in conversations
+        for one in each.utterances
+        for model in (*one.probabilities, *one.attends)
+    )
     return list(dict.fromkeys(said))
 
 
 class _Packing:
     def __init__(self, labels: tuple[str, ...], models: list[str]) -> None:
         self._labels, self._models = labels, models
-        self._speakers, self._states = _Register(), _Register()
+        self._speakers, self._states, self._modalities = _Register(), _Register(), _Register()
 
     def packed(self, conversations: Sequence[ShownConversation]) -> dict[str, Any]:
+        for modality in (m for each in conversations for one in each.utterances for m in one.modalities):
+            self._modalities.place(modality)
         drawn = [self._conversation(conversation) for conversation in conversations]
-        read = (modality for each in conversations for one in each.utterances for modality in one.modalities)
         return {
             "labels": self._labels,
             "models": self._models,
             "speakers": list(self._speakers.places),
-            "modalities": list(dict.fromkeys(read)),
+            "modalities": list(self._modalities.places),
             "states": list(self._states.places),
             "conversations": drawn,
         }
@@ -95,8 +107,6 @@ class _Packing:
         }
         if conversation.film is not None:
             entry["film"] = quote(conversation.film)
-        if conversation.guessed_speakers:
-            entry["guessed"] = sorted(self._speakers.place(name) for name in conversation.guessed_speakers)
         return entry
 
     def _utterance(self, one: ShownUtterance, place_of: dict[str, int]) -> dict[str, Any]:
@@ -105,6 +115,8 @@ class _Packing:
             "speaker": self._speakers.place(one.speaker),
             "words": one.words,
         }
+        if one.speaker_guessed:
+            entry["guessed"] = 1
         if one.start_seconds is not None and one.end_seconds is not None:
             entry["from"] = round(one.start_seconds, SECONDS_DIGITS)
             entry["to"] = round(one.end_seconds, SECONDS_DIGITS)
@@ -123,8 +135,16 @@ class _Packing:
         if len(one.peaks):
             entry["peaks"] = [round(PEAK * min(peak, 1.0)) for peak in one.peaks]
         if one.attends:
-            strongest = sorted(one.attends.items(), key=lambda pair: -pair[1])[:MOST_ATTENDED]
-            entry["attends"] = [[place_of[name], round(WEIGHT * weight)] for name, weight in strongest]
+            entry["attends"] = [self._attends(one.attends.get(model), place_of) for model in self._models]
+        return entry
+
+    def _attends(self, attention: ShownAttention | None, place_of: dict[str, int]) -> list[int] | None:
+        if attention is None:
+            return None
+        entry = [round(WEIGHT * attention.itself), round(WEIGHT * attention.mean)]
+        for one in attention.others[:MOST_ATTENDED]:
+            weight = round(WEIGHT * one.weight)
+            entry += [place_of[one.id], self._modalities.place(one.modality), weight]
         return entry
 
     def _says(self, one: ShownUtterance, model: str) -> list[int] | None:

@@ -32,6 +32,41 @@ class ModalityState:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """How much a model looked at one modality of an utterance."""
+
+    id: str
+    modality: Modality
+    weight: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownAttention:
+    """What a model attended to while it read an utterance, as shares of all its attention.
+
+    Args:
+        itself: of the utterance itself, over its modalities.
+        others: of others, the greatest first.
+        mean: of all that it could look at, itself among them: what each would get of even attention.
+
+    Raises:
+        ConversationViewError: a share that is none, or others out of order.
+    """
+
+    itself: float
+    others: Sequence[Looked]
+    mean: float
+
+    def __post_init__(self) -> None:
+        weights = [one.weight for one in self.others]
+        bad = next((share for share in (self.itself, self.mean, *weights) if not 0 <= share <= 1), None)
+        if bad is not None:
+            raise ConversationViewError(f"a share of attention is {bad}; give shares from 0 to 1")
+        if weights != sorted(weights, reverse=True):
+            raise ConversationViewError(f"shares of attention are {weights}; give the greatest first")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownUtterance:
     """One utterance.
@@ -39,21 +74,23 @@ class ShownUtterance:
     Args:
         id: unique in its conversation.
         speaker: "" where unknown.
+        speaker_guessed: the name is not known but guessed, from voice or face.
         start_seconds, end_seconds: half-open interval on the clock of the conversation's film; both or none.
         truth: one of the conversation's labels, None where unknown.
         probabilities: by model, then by label; a model names all labels of the conversation.
         modalities: how each was read; {} where that is not known.
         faces: a strip of the speaker's face as PNG or JPEG.
         peaks: the sound's outline, at most 1 each, evenly spread from start to end.
-        attends: how much this utterance was read with others in view: weights by their id.
+        attends: what it was read with in view, by model; models without attention are left out.
 
     Raises:
         ConversationViewError: times that are not finite or run backwards, or one alone; a picture that is
-            neither PNG nor JPEG; a peak or weight that is negative or not finite.
+            neither PNG nor JPEG; a peak that is negative or not finite.
     """
 
     id: str
     speaker: str = ""
+    speaker_guessed: bool = False
     words: str = ""
     start_seconds: float | None = None
     end_seconds: float | None = None
@@ -62,7 +99,7 @@ class ShownUtterance:
     modalities: Mapping[Modality, ModalityState] = field(default_factory=dict)
     faces: bytes | None = None
     peaks: Sequence[float] = ()
-    attends: Mapping[str, float] = field(default_factory=dict)
+    attends: Mapping[str, ShownAttention] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         times = (self.start_seconds, self.end_seconds)
@@ -75,13 +112,9 @@ class ShownUtterance:
             raise ConversationViewError(
                 f"the faces of {self.id!r} are neither PNG nor JPEG; encode them as one"
             )
-        numbers = {"peak": self.peaks, "weight": self.attends.values()}
-        for name, values in numbers.items():
-            bad = next((value for value in values if not (math.isfinite(value) and value >= 0)), None)
-            if bad is not None:
-                raise ConversationViewError(
-                    f"a {name} of {self.id!r} is {bad}; give finite numbers from 0 on"
-                )
+        bad = next((peak for peak in self.peaks if not (math.isfinite(peak) and peak >= 0)), None)
+        if bad is not None:
+            raise ConversationViewError(f"a peak of {self.id!r} is {bad}; give finite numbers from 0 on")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +125,10 @@ class ShownConversation:
         group: what it is listed under, such as a split; "" where there is one kind only.
         labels: the emotions, in the order in which they are shown.
         film: what the player plays, video or sound: a file name relative to the page; None for no player.
-        guessed_speakers: those whose names are not known but guessed from voices or faces.
 
     Raises:
         ConversationViewError: an id twice, a truth or probability of another label, probabilities that are no
-            shares, a weight of an unknown utterance, a film that is not beside the page.
+            shares, attention to an unknown utterance, a film that is not beside the page.
     """
 
     name: str
@@ -104,7 +136,6 @@ class ShownConversation:
     utterances: tuple[ShownUtterance, ...]
     group: str = ""
     film: str | None = None
-    guessed_speakers: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         ids = [utterance.id for utterance in self.utterances]
@@ -116,7 +147,8 @@ class ShownConversation:
         known = set(ids)
         for utterance in self.utterances:
             self._check_labels(utterance)
-            stranger = next((other for other in utterance.attends if other not in known), None)
+            others = (one.id for attention in utterance.attends.values() for one in attention.others)
+            stranger = next((other for other in others if other not in known), None)
             if stranger is not None:
                 raise ConversationViewError(
                     f"{self.name}: {utterance.id!r} attends to {stranger!r}, which is not in this "

@@ -16,7 +16,8 @@ from summer.report.conversation.packing import as_json, packed
 from summer.report.conversation.shown import ShownConversation
 from summer.report.templates import as_script, asset, rendered
 
-SCRIPT = tuple(f"conversation-{part}.js" for part in ("making", "filters", "utterances", "whole"))
+PARTS = ("making", "filters", "utterances", "attention", "whole")
+SCRIPT = tuple(f"conversation-{part}.js" for part in PARTS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

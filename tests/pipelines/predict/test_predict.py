@@ -9,44 +9,23 @@ import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.predict.command import app
-from pipelines.train.command import app as train_app
+from pipelines.predict.page import beside
 from summer.corpus import Split
+from summer.report.conversation import ShownConversation
+from summer.report.conversation.packing import packed
 from summer.runs.reading import read_run
 from summer.store import FeatureStore
-from tests.extraction.text.tiny_encoder import roberta_folder
 from tests.media_factory import Sound, write
-from tests.pipelines.extract.small_corpus import SmallCorpus, reduced_by, said
+from tests.pipelines.extract.small_corpus import SmallCorpus, said
 from tests.places import DEMO, REPOSITORY
-
-SHORT = [
-    word
-    for name in ("teacher", "student")
-    for word in ("-o", f"{name}.most_epochs=2", "-o", f"{name}.least_steps=0")
-]
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> SmallCorpus:
-    """Text read out of fold by tuned encoders, sound reduced; with their runs: `words` and `both`."""
-    folder = tmp_path_factory.mktemp("corpus")
-    made = SmallCorpus(folder, train=6)
-    roberta_folder(folder / "encoder")
-    tuned = ["text.mode=tuned", "text.folds=3", "text.new_rows=mean", "text.tuning.epochs=1"]
-    words = [word for key in (f"text.model={folder / 'encoder'}", *tuned) for word in ("-o", key)]
-    said(made.extract(folder / "stores", *words, modality="text"))
-    said(made.extract(folder / "stores", *reduced_by("pca")))
-    stores = folder / "stores" / "clips"
-    for name, modalities in (("words", ["text"]), ("both", ["text", "audio"])):
-        chosen = [word for modality in modalities for word in ("--store", str(stores / f"{modality}.h5"))]
-        typed = ["--recipe", "demo", *chosen, "--out", str(folder / name), "--device", "cpu", *SHORT]
-        said(CliRunner().invoke(train_app, typed))
-    return made
+from tests.summer.report.conversation.test_view import Reader
 
 
 def home(corpus: SmallCorpus) -> Path:
@@ -119,10 +98,26 @@ def test_a_recording_gets_a_timeline_and_a_second_command_extracts_nothing(
     page = (tmp_path / "out" / "conversation.html").read_text(encoding="utf-8")
     assert "../talk.wav" in page
     assert all(row["text"] in page for row in rows)
+    of_page = json.loads(next(iter(Reader(page).data.values())))
+    looked = of_page["conversations"][0]["utterances"][1]["attends"]
+    assert [one is not None for one in looked] == [True, True]
+    assert all(looked[model][0] > 0 for model in range(2))
     again = said(predict(*typed))
     assert "text: 3 of 3 utterances read, all of it before" in again
     assert {path: path.read_bytes() for path in before} == before
     assert [row["audio_status"] for row in table(tmp_path / "out")] == ["ok", "ok", "missing"]
+
+
+def test_the_page_names_the_recording_as_it_is_called_wherever_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    odd = "a film #1: 100 %?.mp4"
+    assert beside(tmp_path / odd, tmp_path / "out") == f"../{odd}"
+    inside = beside(tmp_path / "out" / odd, tmp_path / "out")
+    assert inside == f"./{odd}"
+    talk = ShownConversation(name="", labels=("joy",), utterances=(), film=inside)
+    (drawn,) = packed([talk])["conversations"]
+    assert unquote(drawn["film"]) == inside
+    assert not set("#?: ") & set(drawn["film"])
 
 
 def test_what_is_not_there_is_left_out_and_said(corpus: SmallCorpus, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -10,11 +11,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from pipelines.attended import shown_attention
 from pipelines.report import conversations
 from pipelines.report.command import app
 from pipelines.report.given import read_given
 from summer.corpus import LabelSet, Modality
 from summer.report.document import MARK
+from summer.runs.model import load_model
 from tests.pipelines.report.made_up_report import REASON, made_corpus, made_run, made_stores
 from tests.pipelines.train.test_train import refusal
 from tests.summer.report.conversation.made_up_talk import EVIL
@@ -235,3 +238,31 @@ def test_a_folder_of_summer_reproduce_brings_its_page_as_a_leaderboard(
     assert "<h3>All systems</h3>" in page
     assert "b&lt;i&gt;r" in page
     assert "Run summer" in page
+
+
+def test_attention_is_shown_where_it_is_asked_for(stores: Path, run: Path, tmp_path: Path) -> None:
+    assert '"attends"' not in written(tmp_path / "plain.html", stores, run)
+    page = written(tmp_path / "report.html", stores, run, "--attention")
+    asked = load_model(run).attention_in_stores(list(stores.glob("*.h5")))
+    assert asked is not None
+    data = json.loads(Reader(page).data["test"])
+    one = data["conversations"][0]["utterances"][0]
+    student = one["attends"][data["models"].index("student")]
+    expected = shown_attention(asked[one["id"]], [utterance.id for utterance in made_corpus().utterances])
+    assert expected is not None
+    assert student[0] == round(1000 * expected.itself)
+    assert data["modalities"][student[3]] == expected.others[0].modality
+    assert '"attends"' not in Reader(page).data["train"]  # of which no prediction is shown
+
+
+def test_a_model_without_attention_is_named_and_shows_none(stores: Path, tmp_path: Path) -> None:
+    plain = made_run(tmp_path / "plain", stores, models=["mlp"], projection=False)
+    page = written(tmp_path / "report.html", stores, plain, "--attention")
+    assert "The mlp does not tell what it attended to." in page
+    assert '"attends"' not in page
+
+
+def test_attention_needs_a_run_and_its_stores(stores: Path, run: Path, tmp_path: Path) -> None:
+    for things in ([stores], [run]):
+        message = refusal(typed(*things, "--attention", "--out", tmp_path / "r.html"))
+        assert "give at least one of each, or leave it out" in message

@@ -314,3 +314,35 @@ def test_a_run_that_kept_no_features_reduces_nothing_and_says_so(
     text = write_store(tmp_path / "text.h5", made.conversations, TEXT, settings=EXTRACTORS[TEXT])
     with pytest.raises(RunError, match=r"\(other: fingerprint\); give the store that it was trained on"):
         loaded.predict_stores([text])
+
+
+def test_a_model_without_attention_tells_nothing(made: MadeRun) -> None:
+    loaded = load_model(made.run, model="mlp")
+    assert loaded.attention(made.conversations.utterances, raw(made)) is None
+    assert loaded.attention_in_stores(list(made.stores.values())) is None
+
+
+@pytest.mark.parametrize("model", ["teacher", "student"])
+def test_attention_is_told_of_stores_and_of_arrays_alike(made: MadeRun, model: str) -> None:
+    loaded = load_model(made.run, model=model)
+    of_stores = loaded.attention_in_stores(list(made.stores.values()))
+    of_arrays = loaded.attention(made.conversations.utterances, raw(made))
+    assert of_stores is not None
+    assert of_arrays is not None
+    ids = [utterance.id for utterance in made.conversations.utterances]
+    assert list(of_stores) == list(of_arrays) == ids
+    for name, one in of_stores.items():
+        dialogue = made.conversations.utterances[one.row].dialogue
+        assert {made.conversations.utterances[row].dialogue for row in one.rows} == {dialogue}
+        assert ids[one.row] == name
+        for modality, weights in one.weights.items():
+            assert weights.shape == one.usable[modality].shape == one.rows.shape
+            assert not weights[~one.usable[modality]].any()
+            np.testing.assert_allclose(of_arrays[name].weights[modality], weights, rtol=0, atol=1e-6)
+
+
+def test_attention_of_one_split_is_of_that_split(made: MadeRun) -> None:
+    found = load_model(made.run).attention_in_stores(list(made.stores.values()), [Split.TEST])
+    expected = [one.id for one in made.conversations.utterances if one.split is Split.TEST]
+    assert found is not None
+    assert list(found) == expected

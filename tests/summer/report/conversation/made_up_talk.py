@@ -8,9 +8,16 @@ import cv2
 import numpy as np
 
 from summer.corpus import Modality, Status
-from summer.report.conversation import ModalityState, ShownConversation, ShownUtterance
+from summer.report.conversation import (
+    Looked,
+    ModalityState,
+    ShownAttention,
+    ShownConversation,
+    ShownUtterance,
+)
 
 LABELS = ("neutral", "joy", "anger")
+FIRST = Looked("utt0", Modality.VIDEO, 0.25)
 EVIL = "</script><script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 
 
@@ -20,11 +27,18 @@ def picture(ending: str = ".jpg") -> bytes:
     return encoded.tobytes()
 
 
+def attention(*others: Looked, **changes: Any) -> ShownAttention:
+    """Most of it to the first utterance."""
+    fields: dict[str, Any] = {"itself": 0.31, "mean": 0.017, "others": others or (FIRST,)}
+    return ShownAttention(**{**fields, **changes})
+
+
 def utterance(number: int = 0, **changes: Any) -> ShownUtterance:
     """An utterance with everything that may be there."""
     fields: dict[str, Any] = {
         "id": f"utt{number}",
         "speaker": ("Ada", "Ben")[number % 2],
+        "speaker_guessed": number % 2 == 1,
         "words": f"line {number}",
         "start_seconds": 2.0 * number,
         "end_seconds": 2.0 * number + 1.5,
@@ -39,7 +53,7 @@ def utterance(number: int = 0, **changes: Any) -> ShownUtterance:
         },
         "faces": picture(),
         "peaks": (0.0, 0.5, 1.0),
-        "attends": {"utt0": 0.25} if number else {},
+        "attends": {"student": attention()},
     }
     return ShownUtterance(**{**fields, **changes})
 

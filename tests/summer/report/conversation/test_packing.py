@@ -11,9 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from summer.corpus import Modality, Status
-from summer.report.conversation import ModalityState
+from summer.report.conversation import Looked, ModalityState
 from summer.report.conversation.packing import as_json, packed
-from tests.summer.report.conversation.made_up_talk import EVIL, LABELS, bare, conversation, picture, utterance
+from tests.summer.report.conversation.made_up_talk import (
+    EVIL,
+    LABELS,
+    attention,
+    bare,
+    conversation,
+    picture,
+    utterance,
+)
 
 
 def first(of: dict[str, Any]) -> dict[str, Any]:
@@ -22,14 +30,14 @@ def first(of: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_an_utterance_is_packed_by_positions() -> None:
-    found = packed([conversation(film="a film.mp4", guessed_speakers=frozenset({"Ben"}))])
+    found = packed([conversation(film="a film.mp4")])
     assert found["labels"] == LABELS
     assert found["models"] == ["teacher", "student"]
     assert found["speakers"] == ["Ada", "Ben"]
     assert found["modalities"] == ["text", "video"]
     (talk,) = found["conversations"]
     assert talk["film"] == "a%20film.mp4"
-    assert talk["guessed"] == [1]
+    assert [one.get("guessed") for one in talk["utterances"]] == [None, 1, None]
     second = talk["utterances"][1]
     assert second["says"] == [[0, 5000, 3000, 2000], [1, 1000, 7000, 2000]]
     assert (second["speaker"], second["truth"], second["from"], second["to"]) == (1, 1, 2.0, 3.5)
@@ -37,7 +45,7 @@ def test_an_utterance_is_packed_by_positions() -> None:
         ("video", "no_face", "no face in 12 keyframes")
     ]
     assert second["peaks"] == [0, 50, 100]
-    assert second["attends"] == [[0, 250]]
+    assert second["attends"] == [None, [310, 17, 0, 1, 250]]
     head, _, content = second["faces"].partition(",")
     assert head == "data:image/jpeg;base64"
     assert b64decode(content) == picture()
@@ -68,11 +76,13 @@ def test_a_model_that_says_nothing_of_an_utterance_is_null_there() -> None:
     assert packed([talk, only])["conversations"][1]["utterances"][0]["says"][1] is None
 
 
-def test_only_the_five_greatest_weights_are_kept() -> None:
-    weights = {f"utt{number}": number / 10 for number in range(7)}
-    talk = conversation(utterances=(*(utterance(n) for n in range(7)), utterance(7, attends=weights)))
-    last = packed([talk])["conversations"][0]["utterances"][7]
-    assert last["attends"] == [[6, 600], [5, 500], [4, 400], [3, 300], [2, 200]]
+def test_only_the_four_that_got_most_attention_are_kept() -> None:
+    others = [Looked(f"utt{number}", Modality.AUDIO, number / 25) for number in range(6, 0, -1)]
+    one = utterance(7, attends={"teacher": attention(*others)})
+    found = packed([conversation(utterances=(*(utterance(n) for n in range(7)), one))])
+    sound = found["modalities"].index("audio")
+    kept = [6, sound, 240, 5, sound, 200, 4, sound, 160, 3, sound, 120]
+    assert found["conversations"][0]["utterances"][7]["attends"] == [[310, 17, *kept], None]
 
 
 def test_conversations_of_two_label_sets_do_not_go_together() -> None:

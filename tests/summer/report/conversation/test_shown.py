@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from summer.report.conversation import ConversationViewError, ShownConversation
-from tests.summer.report.conversation.made_up_talk import bare, conversation, picture, utterance
+from summer.corpus import Modality
+from summer.report.conversation import ConversationViewError, Looked, ShownAttention, ShownConversation
+from tests.summer.report.conversation.made_up_talk import attention, bare, conversation, picture, utterance
+
+TEXT = Modality.TEXT
+TO_A_STRANGER = attention(Looked("utt9", TEXT, 1.0))
 
 
 def test_everything_but_an_id_may_be_missing() -> None:
@@ -25,7 +29,6 @@ def test_everything_but_an_id_may_be_missing() -> None:
         ({"end_seconds": float("inf")}, "to inf s"),
         ({"faces": b"GIF89a"}, "neither PNG nor JPEG"),
         ({"peaks": (0.5, -0.1)}, "a peak of 'utt0' is -0.1"),
-        ({"attends": {"utt0": float("nan")}}, "a weight of 'utt0' is nan"),
     ],
 )
 def test_an_utterance_that_cannot_be_shown_is_refused(changes: dict[str, Any], says: str) -> None:
@@ -52,7 +55,10 @@ def test_an_utterance_that_cannot_be_shown_is_refused(changes: dict[str, Any], s
             ),
             "s has probabilities from -1.0 to 2.0; give shares",
         ),
-        (lambda: conversation(utterances=(utterance(attends={"utt9": 1.0}),)), "attends to 'utt9'"),
+        (
+            lambda: conversation(utterances=(utterance(attends={"s": TO_A_STRANGER}),)),
+            "attends to 'utt9'",
+        ),
     ],
 )
 def test_a_conversation_that_cannot_be_shown_is_refused(
@@ -61,6 +67,20 @@ def test_a_conversation_that_cannot_be_shown_is_refused(
     with pytest.raises(ConversationViewError) as refusal:
         make()
     assert says in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: attention(mean=-0.1), "a share of attention is -0.1"),
+        (lambda: attention(itself=float("nan")), "a share of attention is nan"),
+        (lambda: attention(Looked("utt0", TEXT, 1.5)), "a share of attention is 1.5"),
+        (lambda: attention(Looked("a", TEXT, 0.1), Looked("b", TEXT, 0.2)), "give the greatest first"),
+    ],
+)
+def test_attention_is_shares_in_order(make: Callable[[], ShownAttention], says: str) -> None:
+    with pytest.raises(ConversationViewError, match=says):
+        make()
 
 
 @pytest.mark.parametrize("film", ["a.mp4", "films/my film #1.mp4", "../a.mp4", "ä?.webm"])
