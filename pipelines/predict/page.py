@@ -24,11 +24,13 @@ PEAKS = 48  # of an utterance
 PEAKS_HERTZ = 8000  # an outline needs no more
 
 
-def timeline_page(timeline: Timeline, media: Media | None, *, out: Path, features: Path, run: str) -> str:
+def timeline_page(
+    timeline: Timeline, media: Media | None, *, film: str | None, features: Path, run: str
+) -> str:
     """HTML of all scenes.
 
     Args:
-        out: the folder that the page will lie in.
+        film: what the player plays, as a path relative to the page; None for no player.
         features: the folder that has the crops of faces.
         run: what it was predicted by, in words.
     """
@@ -38,7 +40,7 @@ def timeline_page(timeline: Timeline, media: Media | None, *, out: Path, feature
             name=name,
             labels=timeline.labels.names,
             utterances=tuple(_shown(row, timeline, media, features / "crops") for row in rows),
-            film=None if media is None else _beside(media.path, out),
+            film=film,
         )
         for name, rows in scenes
     ]
@@ -92,6 +94,6 @@ def _peaks(media: Media | None, start: float | None, end: float | None) -> Seque
     return [round(float(piece.max()), 3) for piece in pieces]
 
 
-def _beside(media: Path, out: Path) -> str:
+def beside(media: Path, out: Path) -> str:
     """The recording's path as a page in `out` names it."""
     return quote(os.path.relpath(media.resolve(), out.resolve()))
