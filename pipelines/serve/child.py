@@ -24,9 +24,10 @@ from pipelines.devices import device_named
 from pipelines.predict.command import PredictionOrder
 from pipelines.predict.run import models_of, predict, write_timeline
 from pipelines.predict.watching import Watch
-from pipelines.serve.limits import minutes
-from pipelines.serve.messages import NO_SPACE, NOT_YOURS, Refused, sentence
+from pipelines.serve.limits import length_told
+from pipelines.serve.messages import NO_SPACE, NOT_YOURS, Refused
 from pipelines.serve.questions import FILM, Answer, Question, Refusal, Setting, Stage
+from pipelines.serve.sentences import sentence
 from summer.corpus import Modality
 
 LOGGER = logging.getLogger("pipelines.serve")
@@ -102,8 +103,8 @@ def check_limits(question: Question, setting: Setting) -> None:
         media = Media.opened(question.recording)
         if media.seconds > setting.most_seconds:
             raise Refused(
-                f"{media.path.name} lasts {minutes(media.seconds)}, and this server takes at most "
-                f"{minutes(setting.most_seconds)}; give a piece of it"
+                f"{media.path.name} lasts {length_told(media.seconds)}, and this server takes at most "
+                f"{length_told(setting.most_seconds)}; give a piece of it"
             )
     if question.transcript is None:
         if setting.asr_model is None:

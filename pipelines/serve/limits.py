@@ -48,6 +48,13 @@ def size_told(size: int) -> str:
     return f"{size / BYTES_PER_MEGABYTE:,.1f}".removesuffix(".0") + " MB"
 
 
-def minutes(seconds: float) -> str:
-    """A length in words."""
-    return f"{seconds / SECONDS_PER_MINUTE:.1f}".removesuffix(".0") + " minutes"
+def length_told(seconds: float) -> str:
+    """A length in words; seconds, where it is less than a minute."""
+    if seconds < SECONDS_PER_MINUTE:
+        return _counted(seconds, "second")
+    return _counted(seconds / SECONDS_PER_MINUTE, "minute")
+
+
+def _counted(number: float, noun: str) -> str:
+    told = f"{number:.1f}".removesuffix(".0")
+    return f"{told} {noun}" if told == "1" else f"{told} {noun}s"

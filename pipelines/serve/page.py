@@ -49,6 +49,7 @@ def page(talks: Talks, line: Line, *, hears: bool) -> gr.Blocks:
         hears: words are heard where there is no transcript.
     """
     sessions = Sessions(talks, line, hears=hears)
+    blocks: gr.Blocks
     with gr.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         gr.HTML(view.opening(talks.limits), elem_classes="summer")
         places = gr.HTML(elem_classes="summer")

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from extraction.transcripts import SUFFIXES
-from pipelines.serve.limits import Limits, minutes, size_told
+from pipelines.serve.limits import Limits, length_told, size_told
 from pipelines.serve.questions import Answer, Stage
 from pipelines.serve.results import DOWNLOADS, PAGE
 from pipelines.serve.talks import Talk
@@ -21,7 +21,7 @@ EDITIONS = count(1)  # a browser draws a page anew whose address is another
 
 def opening(limits: Limits) -> str:
     """What this is, and what becomes of the files."""
-    return _filled("opening.html", kept=minutes(limits.kept_seconds))
+    return _filled("opening.html", kept=length_told(limits.kept_seconds))
 
 
 def places_for_files(talk: Talk, limits: Limits, *, hears: bool) -> str:
@@ -30,7 +30,7 @@ def places_for_files(talk: Talk, limits: Limits, *, hears: bool) -> str:
     Args:
         hears: words are heard where there is no transcript.
     """
-    most = f"at most {size_told(limits.most_bytes)} and {minutes(limits.most_seconds)}"
+    most = f"at most {size_told(limits.most_bytes)} and {length_told(limits.most_seconds)}"
     without = "without one, the words are heard" if hears else "needed: it says who says what, and when"
     least = min(limits.most_bytes, limits.most_transcript_bytes)
     kinds = [

@@ -120,11 +120,13 @@ def test_a_recording_becomes_a_conversation_in_which_a_name_is_corrected(
         )
         assert film.evaluate("one => one.error") is None
         film.evaluate("one => { one.currentTime = 0.7; }")
-        tab.wait_for_timeout(500)
         tab.screenshot(path=pictures / f"serve-result-{width}-{colours}.png", full_page=True)
+        tab.locator("#result iframe").scroll_into_view_if_needed()
+        tab.wait_for_timeout(500)
+        tab.screenshot(path=pictures / f"serve-conversation-{width}-{colours}.png")
         assert is_within(tab)
         assert grave_findings(tab) == []
-        tab.get_by_label(re.compile("^Mira, ")).fill("Myra <i>")
+        tab.get_by_label("Mira, 3 lines").fill("Myra <i>")
         tab.get_by_role("button", name="Ask again with these names").press("Enter")
         expect(frame.locator(".who strong").first).to_have_text("Myra <i>")
         assert complaints == []

@@ -124,7 +124,7 @@ def test_what_is_too_long_or_has_too_many_lines_is_refused_with_the_limit(
     question = Question(recording=film, transcript=words, out=tmp_path / "out")
     said = said_of(question, tmp_path, most_seconds=2.0)
     assert said == Refusal(
-        "my talk.wav lasts 0.1 minutes, and this server takes at most 0.0 minutes; give a piece of it"
+        "my talk.wav lasts 3 seconds, and this server takes at most 2 seconds; give a piece of it"
     )
     words.write_text(WORDS + "\n00:02.000 --> 00:03.000\nAnd so on.\n")
     assert said_of(question, tmp_path) == Refusal(

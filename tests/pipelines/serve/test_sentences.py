@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from extraction.transcripts import Media, TranscriptError, read_transcript
-from pipelines.serve.messages import FULL, NOT_YOURS, Refused, sentence
+from pipelines.serve.messages import FULL, NOT_YOURS, Refused
+from pipelines.serve.sentences import sentence
 from summer.durable import REMEDIES, DiskError
 from summer.runs.folder import RunError
 
