@@ -147,6 +147,8 @@ def test_libraries_do_not_print(package: str) -> None:
         "pipelines.evaluate.command",
         "pipelines.reproduce.command",
         "pipelines.report.command",
+        "pipelines.serve.command",
+        "pipelines.serve.run",
     ],
 )
 def test_a_light_module_does_not_load_torch(module: str) -> None:
@@ -191,6 +193,7 @@ sys.exit(any(name in sys.modules for name in brought))
         ("evaluate", "--help"),
         ("reproduce", "--help"),
         ("report", "--help"),
+        ("serve", "--help"),
         ("data", "--help"),
         ("data", "check --help"),
         ("data", "info --help"),

@@ -18,6 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from extraction.media.display import pixel_aspect, square_size
+from extraction.media.opening import open_recording
 
 WHOLE_ENOUGH = 0.9  # share of the declared length that must be there; padding by encoders costs far less
 USUAL_LAYOUTS = {"1 channels": "mono", "2 channels": "stereo"}  # raw sound names no layout
@@ -90,8 +91,10 @@ def probe(path: Path) -> Probe:
     if size == 0:
         return Probe(fault="corrupt", reason="it is empty (0 bytes)")
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with open_recording(path) as container:
             return _probe_open(container)
+    except av.error.ArgumentError:
+        return Probe(fault="corrupt", reason=f"its {size} bytes are in none of the formats of recordings")
     except (av.error.FFmpegError, UnicodeError) as error:
         reason = error.args[1] if len(error.args) > 1 else str(error)
         return Probe(fault="corrupt", reason=f"FFmpeg cannot open its {size} bytes: {reason}")

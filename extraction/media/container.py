@@ -31,6 +31,7 @@ from extraction.media.faults import (
     is_mp4,
     is_wav,
 )
+from extraction.media.opening import open_recording
 from summer.corpus import Status
 
 CLOCK_TOLERANCE_SECONDS = 1e-6  # the container's own start is rounded to a microsecond
@@ -94,11 +95,8 @@ class Track(Generic[StreamT]):
     def _open(self) -> None:
         is_sound_of_mp4 = self._kind is AudioStream and is_mp4(self._path)
         options = LITTLE_PROBE if is_wav(self._path) else {}
-        self.container: InputContainer = av.open(
-            str(self._path),
-            metadata_errors="replace",
-            options=options,
-            stream_options=UNDECODED if is_sound_of_mp4 else [],  # type: ignore[arg-type]  # av's stub is wrong
+        self.container: InputContainer = open_recording(
+            self._path, options=options, stream_options=UNDECODED if is_sound_of_mp4 else []
         )
         self.stream: StreamT = self._find_stream()
         self.stream.codec_context.thread_count = 1
@@ -156,7 +154,7 @@ class Track(Generic[StreamT]):
     def _end_of_all(self) -> float:
         ends = [0.0]
         with (
-            av.open(str(self._path), metadata_errors="replace") as container,
+            open_recording(self._path) as container,
             suppress(*UNREADABLE),  # damage ends the file where it is
         ):
             ends.extend(

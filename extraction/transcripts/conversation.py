@@ -17,7 +17,21 @@ from extraction.transcripts.lines import Line, Transcript, TranscriptError
 from summer.corpus import LabelSet, Split, Utterance, group_dialogues
 
 PROTOCOL = "own"
-PLAYLISTS = ("#EXTM3U", "ffconcat", "[playlist]", "<?xml", "<smil", "<MPD", "<asx", "<ASX")
+PLAYLISTS = (
+    "#EXTM3U",
+    "ffconcat",
+    "[playlist]",
+    "[Reference]",
+    "<?xml",
+    "<smil",
+    "<MPD",
+    "<asx",
+    "<ASX",
+    "v=0",
+)
+PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*")
+PICTURE_BRANDS = (b"WEBP", b"heic", b"heix", b"mif1", b"avif")  # of RIFF, and of MP4's family
+BRAND = slice(8, 12)
 NOT_IN_MEDIA = "its times lie past the end of the recording"
 NO_TIMES = "the transcript has no times of it"
 
@@ -43,9 +57,9 @@ class Media:
         """Look into a recording.
 
         Raises:
-            TranscriptError: it is no recording, or a playlist, which names other files.
+            TranscriptError: it is no recording, or a picture, or a playlist, which names other files.
         """
-        _refuse_playlist(path)
+        _refuse_what_is_no_recording(path)
         found = probe(path)
         if found.fault in ("missing", "corrupt") or not (found.sound or found.picture):
             why = found.reason or "it has neither sound nor picture"
@@ -74,8 +88,8 @@ def _notes(path: Path, found: Probe) -> Iterator[str]:
         yield f"{path.name} has no picture: only words and sound are read"
 
 
-def _refuse_playlist(path: Path) -> None:
-    """FFmpeg follows playlists to wherever they point; what was given is one file."""
+def _refuse_what_is_no_recording(path: Path) -> None:
+    """Say so where the first bytes tell; `open_recording` follows no list, whatever it looks like."""
     try:
         with path.open("rb") as file:
             start = file.read(256)
@@ -83,6 +97,8 @@ def _refuse_playlist(path: Path) -> None:
         raise TranscriptError(
             f"{path} cannot be read: {error.strerror}; check the path and its rights"
         ) from error
+    if start.startswith(PICTURES) or start[BRAND] in PICTURE_BRANDS:
+        raise TranscriptError(f"{path} is a picture, in which nobody talks; give a video or a sound file")
     words = start.decode("latin-1").lstrip("\ufeffï»¿ \t\r\n")
     if words.startswith(PLAYLISTS):
         raise TranscriptError(f"{path} is a playlist, which names other files; give the recording itself")

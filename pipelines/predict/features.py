@@ -8,18 +8,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from extraction.corpora import Corpus
-from extraction.engines import stop_workers_at_once
 from extraction.plan import Job
-from extraction.run import extract
+from extraction.run import Progress, extract
 from extraction.transcripts import Media
-from pipelines.console import clean_stop
-from pipelines.extract.display import progress_bar
 from pipelines.extract.run import engine_for
-from pipelines.predict.display import print_read
 from pipelines.predict.extractors import NotMadeHere, extractor_of
+from pipelines.predict.watching import Watcher
 from summer.corpus import Modality, Status
 from summer.runs.features import FeatureOrigin
 from summer.store import FeatureStore
@@ -77,7 +73,7 @@ class Reading:
     overwrite: bool
 
 
-def read_features_of(reading: Reading, modalities: tuple[Modality, ...], console: Console) -> Read:
+def read_features_of(reading: Reading, modalities: tuple[Modality, ...], watcher: Watcher) -> Read:
     """Extract what is not extracted yet; a stop or a kill loses the block under way.
 
     Raises:
@@ -94,7 +90,7 @@ def read_features_of(reading: Reading, modalities: tuple[Modality, ...], console
         except NotMadeHere as reason:
             read.notes.append(f"{modality} is not read: {reason}")
             continue
-        if not _extracted(job, reading, console, read):
+        if not _extracted(job, reading, watcher, read):
             return Read(stopped=True)
         read.vectors[modality], read.statuses[modality] = _rows(job)
     return read
@@ -141,18 +137,20 @@ def _job(modality: Modality, reading: Reading) -> Job:
     return Job(corpus=reading.corpus, extractor=extractor, folder=folder, overwrite=reading.overwrite)
 
 
-def _extracted(job: Job, reading: Reading, console: Console, read: Read) -> bool:
+def _extracted(job: Job, reading: Reading, watcher: Watcher, read: Read) -> bool:
     """Bring the store up to date; False where the user asked to stop."""
     workers = reading.workers
     if workers is None and len(reading.corpus.clips) <= FEW_UTTERANCES:
         workers = 0
     engine, _ = engine_for(workers, reading.device)
-    with (
-        clean_stop(stop_workers_at_once) as should_stop,
-        progress_bar(console, job.extractor.modality.value) as show,
-    ):
-        report = extract(job, engine, reduction=None, on_progress=show, should_stop=should_stop)
-        stopped = should_stop()
-    print_read(console, job.extractor.modality, report)
+    modality = job.extractor.modality
+    with watcher.reading(modality) as watch:
+
+        def show(progress: Progress) -> None:
+            watch.show(progress.finished, progress.total, progress.failed)
+
+        report = extract(job, engine, reduction=None, on_progress=show, should_stop=watch.should_stop)
+        stopped = watch.should_stop()
+    watcher.was_read(modality, report)
     read.errors.extend(report.errors)
     return not stopped

@@ -1,22 +1,18 @@
-"""The transcript of a recording that has none: found weights, a bar, a stop between two stretches."""
+"""The transcript of a recording that has none, by weights that are looked up."""
 
 from __future__ import annotations
 
 import os
 
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
-
 from extraction.transcripts import Hearing, Media, Transcript, heard
 from extraction.weights import speech_model
-from pipelines.console import clean_stop, where_shown
 from pipelines.predict.command import PredictionOrder
+from pipelines.predict.watching import Watcher
 
 SECONDS_OF_A_MINUTE = 60
 
 
-def listened(order: PredictionOrder, media: Media, device: str, console: Console) -> Transcript | None:
+def listened(order: PredictionOrder, media: Media, device: str, watcher: Watcher) -> Transcript | None:
     """Hear what is said; None if the user stopped it.
 
     Raises:
@@ -28,15 +24,12 @@ def listened(order: PredictionOrder, media: Media, device: str, console: Console
         device=device,
         threads=len(os.sched_getaffinity(0)),
     )
-    columns = (TextColumn("listening"), BarColumn(), TextColumn("{task.fields[at]}"), TimeRemainingColumn())
-    with (
-        clean_stop(lambda: None) as should_stop,
-        Bar(*columns, console=console, **where_shown(console)) as bar,
-    ):
-        task = bar.add_task("", total=media.seconds, at="")
-
-        def show(seconds: float) -> None:
-            minutes = f"{seconds / SECONDS_OF_A_MINUTE:.0f} of {media.seconds / SECONDS_OF_A_MINUTE:.0f} min"
-            bar.update(task, completed=seconds, at=minutes)
-
-        return heard(media, hearing, folder=order.out, on_progress=show, should_stop=should_stop)
+    minutes = media.seconds / SECONDS_OF_A_MINUTE
+    with watcher.listening(minutes) as watch:
+        return heard(
+            media,
+            hearing,
+            folder=order.out,
+            on_progress=lambda seconds: watch.show(seconds / SECONDS_OF_A_MINUTE, minutes, 0),
+            should_stop=watch.should_stop,
+        )

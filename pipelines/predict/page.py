@@ -31,7 +31,7 @@ def timeline_page(
     media: Media | None,
     *,
     attended: Mapping[str, Mapping[str, Attended]],
-    out: Path,
+    film: str | None,
     features: Path,
     run: str,
 ) -> str:
@@ -39,7 +39,7 @@ def timeline_page(
 
     Args:
         attended: by model, then by id, what each utterance was read with in view.
-        out: the folder that the page will lie in.
+        film: what the player plays, as a path relative to the page; None for no player.
         features: the folder that has the crops of faces.
         run: what it was predicted by, in words.
     """
@@ -56,7 +56,7 @@ def timeline_page(
                 )
                 for row in rows
             ),
-            film=None if media is None else beside(media.path, out),
+            film=film,
         )
         for name, rows in scenes
     ]

@@ -10,6 +10,7 @@ from rich.console import Console
 from pipelines.predict.command import PredictionOrder
 from pipelines.predict.run import predict as carried_out
 from pipelines.predict.run import write_timeline
+from pipelines.predict.terminal import Terminal
 from summer.report.timeline import Timeline
 
 
@@ -53,7 +54,7 @@ def predict(
         seed=seed,
         device=device,
     )
-    found = carried_out(order, Console(quiet=True))
+    found = carried_out(order, Terminal(Console(quiet=True)))
     if found is None:
         raise KeyboardInterrupt
     write_timeline(order.out, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +28,10 @@ from pipelines.predict.command import PredictionOrder
 from pipelines.predict.display import print_timeline
 from pipelines.predict.features import Read, Reading, read_features_of
 from pipelines.predict.listening import listened
-from pipelines.predict.page import timeline_page
+from pipelines.predict.page import beside, timeline_page
 from pipelines.predict.speakers import NamedTranscript, name_speakers
+from pipelines.predict.terminal import Terminal
+from pipelines.predict.watching import Watcher
 from summer.corpus import Modality, Utterance
 from summer.durable import write_aside
 from summer.report.timeline import Said, Timeline
@@ -52,7 +55,7 @@ def carry_out(order: PredictionOrder) -> int:
         ValueError: anything that the user can mend; the message says how.
     """
     console = Console(soft_wrap=True)
-    predicted = predict(order, console)
+    predicted = predict(order, Terminal(console))
     if predicted is None:
         console.print(f"stopped; {same_command()}", highlight=False)
         return INTERRUPTED
@@ -68,6 +71,7 @@ class Predicted:
     Args:
         by: the run, in words.
         features: the folder of the features.
+        speakers: how much each says, by the names of the transcript.
         attended: by model, then by id, what each utterance was read with in view.
         errors: faults of this program; their rows are left undone.
     """
@@ -76,23 +80,30 @@ class Predicted:
     media: Media | None
     by: str
     features: Path
+    speakers: Mapping[str, int]
     attended: Mapping[str, Mapping[str, Attended]]
     errors: Sequence[str]
 
 
-def predict(order: PredictionOrder, console: Console) -> Predicted | None:
+def predict(
+    order: PredictionOrder, watcher: Watcher, *, names: Mapping[str, str] | None = None
+) -> Predicted | None:
     """Make the timeline; None if the user stopped it.
+
+    Args:
+        names: what speakers of the transcript are really called.
 
     Raises:
         ValueError: as `carry_out`.
     """
     device = device_named(order.device)
-    models = _models(order, device)
+    models = models_of(order, device)
     media = Media.opened(order.media) if order.media is not None else None
-    transcript = _transcript(order, media, device, console)
+    transcript = _transcript(order, media, device, watcher)
     if transcript is None:
         return None
-    corpus = _corpus(order, transcript, media, models)
+    spoken = _renamed(transcript, names or {})
+    corpus = _corpus(order, spoken, media, models)
     reading = Reading(
         corpus=corpus,
         media=media,
@@ -105,15 +116,15 @@ def predict(order: PredictionOrder, console: Console) -> Predicted | None:
     )
     wanted = tuple(m for m in Modality if any(m in model.modalities for model in models))
     first = tuple(m for m in wanted if m is Modality.VIDEO and order.guess_speakers)
-    read = read_features_of(reading, first, console)  # who speaks is a part of what words are read with
-    named = NamedTranscript(transcript=transcript, guesses=())
+    read = read_features_of(reading, first, watcher)  # who speaks is a part of what words are read with
+    named = NamedTranscript(transcript=spoken, guesses=())
     if order.guess_speakers and not read.stopped:
         crops = reading.folder / corpus.name / "crops"
-        named = name_speakers(transcript, corpus, read, crops=crops, device=device)
+        named = name_speakers(spoken, corpus, read, crops=crops, device=device)
         corpus = _corpus(order, named.transcript, media, models)
         reading = replace(reading, corpus=corpus)
     if not read.stopped:
-        read = read.with_more(read_features_of(reading, tuple(m for m in wanted if m not in first), console))
+        read = read.with_more(read_features_of(reading, tuple(m for m in wanted if m not in first), watcher))
     if read.stopped:
         return None
     notes = (*(media.notes if media else ()), *named.transcript.notes, *read.notes)
@@ -122,23 +133,29 @@ def predict(order: PredictionOrder, console: Console) -> Predicted | None:
         media=media,
         by=_told(models),
         features=reading.folder / corpus.name,
+        speakers=Counter(line.speaker for line in transcript.lines),
         attended=_attended(corpus, models, read),
         errors=read.errors,
     )
 
 
-def write_timeline(out: Path, predicted: Predicted) -> None:
+def write_timeline(out: Path, predicted: Predicted, *, film: str | None = None) -> None:
     """Write the four files.
+
+    Args:
+        film: where the page finds the recording, as a path relative to it; None: where it lies.
 
     Raises:
         DiskError: the disk is full or refuses.
     """
     timeline = predicted.timeline
+    if film is None and predicted.media is not None:
+        film = beside(predicted.media.path, out)
     page = timeline_page(
         timeline,
         predicted.media,
         attended=predicted.attended,
-        out=out,
+        film=film,
         features=predicted.features,
         run=predicted.by,
     )
@@ -148,8 +165,12 @@ def write_timeline(out: Path, predicted: Predicted) -> None:
     write_aside(out / VTT, timeline.webvtt().encode())
 
 
-def _models(order: PredictionOrder, device: str) -> list[EmotionModel]:
-    """Those asked for, else all of the run; the student last, for it is the one that is shown."""
+def models_of(order: PredictionOrder, device: str) -> list[EmotionModel]:
+    """Those asked for, else all of the run; the student last, for it is the one that is shown.
+
+    Raises:
+        RunError: there is no such run or model, or it does not say how its features were made.
+    """
     names = order.models or read_record(order.run).get("models", [None])  # of no run it is said which it is
     models = [load_model(order.run, model=name, seed=order.seed).to(device) for name in dict.fromkeys(names)]
     if not models[0].features:
@@ -166,7 +187,7 @@ def _told(models: Sequence[EmotionModel]) -> str:
 
 
 def _transcript(
-    order: PredictionOrder, media: Media | None, device: str, console: Console
+    order: PredictionOrder, media: Media | None, device: str, watcher: Watcher
 ) -> Transcript | None:
     """What is said, as written or as heard; None if the user stopped the listening."""
     if order.transcript is not None and order.asr:
@@ -179,7 +200,12 @@ def _transcript(
         )
     if media is None:
         raise TranscriptError("--asr has nothing to listen to; give a recording")
-    return listened(order, media, device, console)
+    return listened(order, media, device, watcher)
+
+
+def _renamed(transcript: Transcript, names: Mapping[str, str]) -> Transcript:
+    lines = (replace(line, speaker=names.get(line.speaker, line.speaker)) for line in transcript.lines)
+    return replace(transcript, lines=tuple(lines))
 
 
 def _corpus(

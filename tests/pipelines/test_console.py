@@ -26,6 +26,8 @@ from pipelines.extract.command import ExtractionOrder
 from pipelines.extract.command import app as extract_app
 from pipelines.recipe import shipped_recipes
 from pipelines.reproduce.command import app as reproduce_app
+from pipelines.serve.command import ServeOrder
+from pipelines.serve.command import app as serve_app
 from pipelines.train.command import TrainingOrder
 from pipelines.train.command import app as train_app
 from pipelines.tune.command import app as tune_app
@@ -99,6 +101,24 @@ CASES: dict[str, Case] = {
         "a b --model teacher --split dev",
         EvaluationOrder(run=Path("a"), other=Path("b"), model="teacher", split=Split.DEV),
     ),
+    "serve": (
+        serve_app,
+        "pipelines.serve.run.carry_out",
+        "--run there --host ::1 --port 80 --most-megabytes 2 --most-minutes 1.5 --most-waiting 0 --asr "
+        "--asr-model base --device cpu --workers 0",
+        ServeOrder(
+            run=Path("there"),
+            host="::1",
+            port=80,
+            most_megabytes=2,
+            most_minutes=1.5,
+            most_waiting=0,
+            asr=True,
+            asr_model="base",
+            device="cpu",
+            workers=0,
+        ),
+    ),
     "data check": (
         data_app,
         "pipelines.data.run.check",
@@ -167,6 +187,7 @@ NEEDED = {
     "extract": "--dataset demo",
     "train": "--recipe demo",
     "evaluate": "a",
+    "serve": "--run there",
     "data check": "check --dataset demo",
     "data info": "info a.h5",
     "data faces": "faces a.h5 --out sheet.png",

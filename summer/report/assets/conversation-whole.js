@@ -83,7 +83,26 @@ class Conversation extends Attention {
     this.film.ontimeupdate = () => this.follow(this.film.currentTime, follow.checked && !this.film.paused);
     this.film.onerror = tell;
     if (this.film.error) tell();
+    this.subtitle();
     return make("div", { class: "watch" }, this.film, this.now, make("label", { class: "counts" }, follow, " keep what is said in sight"));
+  }
+
+  // Words and emotions as a WebVTT track, which the player shows or hides. A cue is markup: words are escaped.
+  subtitle() {
+    let track = this.film.textTracks[0];
+    if (!track) {
+      track = this.film.addTextTrack("subtitles", "Words and emotions");
+      track.mode = "showing";
+    }
+    const mode = track.mode, escaped = (words) => words.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+    track.mode = "hidden";  // of one that is switched off the cues are out of reach
+    for (const cue of [...track.cues]) track.removeCue(cue);
+    for (const one of this.timed()) {
+      const speaker = this.group.speakers[one.speaker], said = one.says && one.says[this.model];
+      const told = [`${speaker ? `${speaker}: ` : ""}${one.words}`, ...(said ? [`[${this.group.labels[said[0]]} ${percent(said[said[0] + 1])}]`] : [])];
+      track.addCue(new VTTCue(one.from, one.to, escaped(told.join("\n"))));
+    }
+    track.mode = mode;
   }
 
   seek(seconds) {
