@@ -139,6 +139,10 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
     "docs/results.md": {
         "summer-extract": Parsed("hours of tuning and training on MELD"),
     },
+    "docs/serve.md": {
+        "summer-serve": Parsed("it serves until it is stopped; tests/browser/test_serve.py does so"),
+        "location /": Listed("of nginx"),
+    },
     "docs/video.md": {
         "summer-tune --modality video --faces": Parsed("VGGFace2 and MELD's clips cannot be shipped"),
         "summer-tune --modality video --dataset meld": Parsed("MELD's clips cannot be shipped"),
