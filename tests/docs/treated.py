@@ -141,7 +141,7 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
     },
     "docs/serve.md": {
         "summer-serve": Parsed("it serves until it is stopped; tests/browser/test_serve.py does so"),
-        "location /": Listed("of nginx"),
+        "location /": Listed("lines of a configuration of nginx"),
     },
     "docs/video.md": {
         "summer-tune --modality video --faces": Parsed("VGGFace2 and MELD's clips cannot be shipped"),
