@@ -80,7 +80,8 @@ def experts_figure(pairs: Mapping[str, Mapping[str, Sequence[float]]]) -> Figure
     axes.set_ylabel("test w-F1, percent")
     axes.margins(y=0.15)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, ncols=len(kinds), loc="lower right")
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(kinds), frameon=False)
     return figure
 
 
