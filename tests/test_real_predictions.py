@@ -58,10 +58,10 @@ WRITTEN = {
     "crema_d/1001_DFA_ANG_XX.flv": ("vtt", VTT, 2),
     "crema_d/1001_DFA_ANG_XX.wav": ("srt", SRT, 4),
 }
-SPOKEN = {
+SPOKEN = {  # the least that is understood: tiny.en hears "a jacket" as "to check it"
     "short_hamilton_clip.mp4": "",
-    "crema_d/1001_DFA_HAP_XX.flv": "jacket",
-    "crema_d/1001_DFA_SAD_XX.wav": "jacket",
+    "crema_d/1001_DFA_HAP_XX.flv": "don't forget",
+    "crema_d/1001_DFA_SAD_XX.wav": "don't forget",
 }
 
 
