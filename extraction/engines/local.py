@@ -112,7 +112,7 @@ class LocalProcesses:
                 middle = len(clips) // 2
                 waiting += [clips[middle:], clips[:middle]]
             elif result is None:
-                outcomes.append(_killer(clips[0]))
+                outcomes.append(killer(clips[0]))
                 if not any_alive and len(outcomes) >= min(MOST_DEATHS, len(block.clips)):
                     raise EngineError(
                         f"worker processes die on every clip, {clips[0].utterance.id} the last: out of "
@@ -157,7 +157,8 @@ def _result(block: Block, future: Future[Sequence[Outcome]]) -> BlockResult | No
         return BlockResult(block=block, error=f"{type(error).__name__}: {error}")
 
 
-def _killer(clip: Clip) -> Outcome:
+def killer(clip: Clip) -> Outcome:
+    """What is said of a clip that its worker does not survive."""
     reason = (
         "the worker process died on this clip, alone too (decoder crash, or out of memory); inspect the file"
     )
@@ -172,6 +173,11 @@ def _start_worker(extractor: Extractor, threads: int) -> None:
     _extractor = extractor
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides how to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    set_threads(threads)
+
+
+def set_threads(threads: int) -> None:
+    """How many threads this process may use for inference."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(threads)
     if "cv2" in sys.modules:

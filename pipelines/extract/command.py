@@ -21,6 +21,8 @@ WORKERS = (
     "worker processes [default: one per core; with CUDA one per four cores, at most 4]; 0: none, the "
     "work is done in this process"
 )
+ENGINE = "local (processes of this machine) or ray (a cluster; needs the extra ray)"
+ADDRESS = "with --engine ray: ray://HOST:10001 or HOST:6379 [default: $RAY_ADDRESS, else this machine alone]"
 BATCH = "most items in one inference batch [default: by memory]; halved when memory runs out"
 SHARD = "do only share I of N, such as 3/16"
 OVERWRITE = "start anew instead of going on with what is there"
@@ -48,6 +50,8 @@ class ExtractionOrder:
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
     workers: Annotated[int | None, typer.Option(min=0, help=WORKERS)] = None
+    engine: Annotated[str, typer.Option(help=ENGINE)] = "local"
+    address: Annotated[str | None, typer.Option(help=ADDRESS, show_default=False)] = None
     batch_size: Annotated[int | None, typer.Option(min=1, help=BATCH)] = None
     shard: Annotated[str | None, typer.Option(metavar="I/N", help=SHARD)] = None
     limit: Annotated[int | None, typer.Option(min=1, help="only the first LIMIT utterances")] = None

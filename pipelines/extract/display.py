@@ -87,15 +87,16 @@ def tuning_lines(console: Console) -> Callable[[str, TuningProgress], None]:
     return show
 
 
-def print_plan(console: Console, job: Job, workers: int) -> None:
-    """Say what a run would do."""
+def print_plan(console: Console, job: Job, workers: int | None) -> None:
+    """Say what a run would do; `workers` None: as many as a cluster has room for."""
+    by_whom = "as many actors as there is room for" if workers is None else f"{workers} worker processes"
     corrections = None if job.overwrite else corrections_since(job, stored_rows(job))
     finished = finished_statuses(finished_sources(job)) if not job.overwrite else {}
     pending = sum(len(block.rows) for block in pending_blocks(job, finished))
     failed = sum(status.is_failure for status in finished.values())
     console.print(
         f"{job.extractor.modality}: would extract {pending} of {len(job.corpus.clips)} utterances with "
-        f"{workers} worker processes into {job.store}\n"
+        f"{by_whom} into {job.store}\n"
         f"  finished before: {len(finished)}, of these not ok: {failed}\n"
         f"  fingerprint {job.extractor.fingerprint[:12]}, {job.extractor.dim} wide",
         highlight=False,

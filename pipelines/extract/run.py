@@ -27,6 +27,7 @@ from pipelines.recipe import load_recipe, recipe_of_dataset
 from summer.corpus import Modality
 
 DONE, LEFT_UNDONE, UNEXPECTED_FAILURES, NOT_REDUCED = 0, 1, 3, 4
+ENGINES = ("local", "ray")
 CORES_PER_CUDA_WORKER, MOST_CUDA_WORKERS = 4, 4
 
 
@@ -43,7 +44,7 @@ def carry_out(order: ExtractionOrder) -> int:
     console = Console(soft_wrap=True)
     modalities = _modalities(order.modality)
     recipe = load_recipe(order.recipe or recipe_of_dataset(order.dataset), order.overrides)
-    device = device_named(order.device)
+    device = _device(order)
     corpus = open_corpus(order.dataset, order.root, recipe.corpus)
     print_corpus(console, corpus)
     # of all modalities, before hours go into the first
@@ -74,7 +75,7 @@ def _one_modality(
     *,
     reduction: RecipeReduction | None,
 ) -> int:
-    engine, workers = engine_for(order.workers, setting.device)
+    engine, workers = _engine(order, setting.device)
     if order.dry_run and modality is Modality.TEXT and setting.recipe.text.mode == "tuned":
         print_tuning_plan(console, setting)
         return DONE
@@ -125,6 +126,34 @@ def engine_for(workers: int | None, device: str) -> tuple[Engine, int]:
     if workers == 0:
         return InProcess(), 0
     return LocalProcesses(workers=workers, threads=max(1, cores // workers)), workers
+
+
+def _engine(order: ExtractionOrder, device: str) -> tuple[Engine, int | None]:
+    """The engine asked for, and how many workers it has; None: as many as a cluster has room for."""
+    if order.engine == "local" and order.address is None:
+        return engine_for(order.workers, device)
+    if order.engine == "local":
+        raise ValueError(
+            f"--address {order.address} is of a cluster; give --engine ray as well, or leave it out"
+        )
+    if order.workers == 0:
+        raise ValueError("--workers 0 is for --engine local; give 1 or more, or leave it out")
+    from extraction.engines.ray import RayCluster
+
+    address = order.address or os.environ.get("RAY_ADDRESS", "")
+    on_gpu = device != "cpu"
+    cores, gpus = (CORES_PER_CUDA_WORKER, 1 / MOST_CUDA_WORKERS) if on_gpu else (1, 0.0)
+    return RayCluster(address=address, actors=order.workers, cores=cores, gpus=gpus), order.workers
+
+
+def _device(order: ExtractionOrder) -> str:
+    if order.engine not in ENGINES:
+        raise ValueError(f"engine {order.engine!r} is not one of {', '.join(ENGINES)}; correct --engine")
+    if order.engine == "ray" and order.device.startswith("cuda"):
+        if order.device != "cuda":
+            raise ValueError(f"--device {order.device}: which GPU is for Ray to say; give --device cuda")
+        return "cuda:0"  # of those that Ray lets an actor see; this machine may have none
+    return device_named(order.device)
 
 
 def _shard(text: str | None) -> Shard | None:

@@ -97,6 +97,9 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
         "# summer/baselines/__init__.py": ADD_A_MODEL,
         "[baselines.averaged]": ADD_A_MODEL,
     },
+    "docs/cluster.md": {
+        "summer-extract": Parsed("a cluster is needed; tests/extraction/test_ray.py makes one"),
+    },
     "docs/feature-store.md": {
         "from pathlib": Runs(),
         "import h5py": Runs(),
