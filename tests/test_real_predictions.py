@@ -15,13 +15,10 @@ from extraction import weights
 from pipelines.extract.command import app as extract_app
 from pipelines.predict.command import app as predict_app
 from pipelines.train.command import app as train_app
+from tests.pipelines.predict.small_runs import SHORT
 from tests.places import DEMO
 
-SHORT = [
-    word
-    for name in ("teacher", "student")
-    for word in ("-o", f"{name}.most_epochs=2", "-o", f"{name}.least_steps=0")
-]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.weights]
 SRT = """1
 00:00:00,000 --> 00:00:01,500
 ANN: Look at <i>that</i>!
@@ -108,9 +105,6 @@ def expected_statuses(name: str) -> dict[str, str]:
     return audio if without_picture else {**audio, "video_status": "ok"}
 
 
-@pytest.mark.real
-@pytest.mark.slow
-@pytest.mark.weights
 @pytest.mark.parametrize("name", WRITTEN)
 def test_real_clips_with_transcripts_written_for_them(
     name: str, run: Path, shared: Path, tmp_path: Path
@@ -134,9 +128,6 @@ def test_real_clips_with_transcripts_written_for_them(
     assert (tmp_path / "out" / "timeline.vtt").read_text(encoding="utf-8").startswith("WEBVTT")
 
 
-@pytest.mark.real
-@pytest.mark.slow
-@pytest.mark.weights
 @pytest.mark.parametrize("name", SPOKEN)
 def test_real_clips_without_a_transcript_are_heard(
     name: str, run: Path, shared: Path, tmp_path: Path

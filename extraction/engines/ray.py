@@ -300,10 +300,7 @@ def _connected(ray: ModuleType, order: RayCluster) -> Iterator[None]:
             **own,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise EngineError(
-            f"there is no Ray cluster at {order.address or 'this machine'} ({_first_line(error)}); start one "
-            "with `ray start --head`, or correct --address"
-        ) from error
+        raise _no_cluster(order.address, error) from error
     try:
         yield
     finally:
@@ -320,10 +317,14 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_FOR_AN_ANSWER).close()
     except (OSError, ValueError) as error:
-        raise EngineError(
-            f"there is no Ray cluster at {address} ({error}); start one with `ray start --head`, or correct "
-            "--address: ray://HOST:10001 or HOST:6379"
-        ) from error
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> EngineError:
+    return EngineError(
+        f"there is no Ray cluster at {address or 'this machine'} ({_first_line(error)}); start one with "
+        "`ray start --head`, or correct --address: ray://HOST:10001 or HOST:6379"
+    )
 
 
 def _software() -> Mapping[str, str]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
+
+from extraction.video.faces.tracks import Embed
 
 MOST_CROPS = 4  # of an utterance, evenly taken
-
-Embed = Callable[[UInt8[np.ndarray, "face 160 160 3"]], Float32[np.ndarray, "face dim"]]
 
 
 def face_vector(crops: Sequence[Path], embed: Embed) -> Float32[np.ndarray, " dim"] | None:

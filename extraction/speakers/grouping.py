@@ -5,7 +5,8 @@
     d(i, j)   = mean of those that both i and j have; 1 where there is none
 
 1 is as far as one speaker reaches. Groups are joined by the mean distance between them (average linkage) as
-long as that is below 1. V was chosen on made-up voices (docs/predict.md), F is what joins tracks of faces.
+long as that is below 1. V was chosen on made-up voices (docs/predict.md), F is what joins tracks of faces,
+SAME_PERSON.
 
 Lines that have a name keep it. A line without gets that of the nearest named speaker, by the mean distance
 to all of that speaker's lines, if it is below 1; the others are grouped among themselves and numbered in
@@ -23,8 +24,9 @@ from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 from sklearn.cluster import AgglomerativeClustering
 
+from extraction.video.faces.tracks import SAME_PERSON
+
 SAME_VOICE = 0.32  # V, in 1 - cosine
-SAME_FACE = 1.0  # F
 REACH = 1.0
 MOST_LINES = 4000  # their distances take 128 MB
 NEARLY = 0.15  # a line whose second nearest speaker is nearer than this to the nearest is not sure
@@ -89,7 +91,7 @@ def distances_between(lines: Sequence[Heard]) -> Float64[np.ndarray, "line line"
     """d of any two lines."""
     voices = [line.voice for line in lines]
     faces = [line.face for line in lines]
-    each = [_cosine(voices) / SAME_VOICE, _euclidean(faces) / SAME_FACE]
+    each = [_cosine(voices) / SAME_VOICE, _euclidean(faces) / SAME_PERSON]
     there = np.isfinite(each)
     summed = np.where(there, each, 0.0).sum(axis=0)
     mean = np.where(there.any(axis=0), summed / there.sum(axis=0).clip(min=1), REACH)

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
 from extraction.corpora import Corpus
-from extraction.speakers import Guess
 from extraction.transcripts import (
     SUFFIXES,
     Media,
@@ -29,7 +29,6 @@ from pipelines.predict.display import print_timeline
 from pipelines.predict.features import Read, Reading, read_features_of
 from pipelines.predict.listening import listened
 from pipelines.predict.page import beside, timeline_page
-from pipelines.predict.speakers import NamedTranscript, name_speakers
 from pipelines.predict.terminal import Terminal
 from pipelines.predict.watching import Watcher
 from summer.corpus import Modality, Utterance
@@ -38,6 +37,9 @@ from summer.report.timeline import Said, Timeline
 from summer.runs.folder import RunError, read_record
 from summer.runs.model import EmotionModel, load_model
 from summer.training.attention import Attended
+
+if TYPE_CHECKING:
+    from extraction.speakers import Guess
 
 DONE, LEFT_UNDONE = 0, 1
 CSV, JSON, VTT, PAGE = "timeline.csv", "timeline.json", "timeline.vtt", "conversation.html"
@@ -117,19 +119,22 @@ def predict(
     wanted = tuple(m for m in Modality if any(m in model.modalities for model in models))
     first = tuple(m for m in wanted if m is Modality.VIDEO and order.guess_speakers)
     read = read_features_of(reading, first, watcher)  # who speaks is a part of what words are read with
-    named = NamedTranscript(transcript=spoken, guesses=())
+    guesses: Sequence[Guess] = ()
     if order.guess_speakers and not read.stopped:
+        from pipelines.predict.speakers import name_speakers  # imports the face network: not for those named
+
         crops = reading.folder / corpus.name / "crops"
         named = name_speakers(spoken, corpus, read, crops=crops, device=device)
-        corpus = _corpus(order, named.transcript, media, models)
+        spoken, guesses = named.transcript, named.guesses
+        corpus = _corpus(order, spoken, media, models)
         reading = replace(reading, corpus=corpus)
     if not read.stopped:
         read = read.with_more(read_features_of(reading, tuple(m for m in wanted if m not in first), watcher))
     if read.stopped:
         return None
-    notes = (*(media.notes if media else ()), *named.transcript.notes, *read.notes)
+    notes = (*(media.notes if media else ()), *spoken.notes, *read.notes)
     return Predicted(
-        timeline=_marked(_timeline(corpus, models, read, notes), named.guesses),
+        timeline=_marked(_timeline(corpus, models, read, notes), guesses),
         media=media,
         by=_told(models),
         features=reading.folder / corpus.name,

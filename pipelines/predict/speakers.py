@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, UInt8
 from numpy.typing import NDArray
 
 from extraction.corpora import Corpus
@@ -24,13 +23,12 @@ from extraction.speakers import (
 from extraction.speakers.spectrum import SAMPLING_RATE
 from extraction.transcripts import Transcript
 from extraction.video.faces.crops import CHOSEN, kept_crops
+from extraction.video.faces.tracks import Embed
 from extraction.video.network.backbones import load_backbone
 from extraction.weights import vggface2
 from extraction.weights.voice import voice_model
 from pipelines.predict.features import Read
 from summer.corpus import Modality, Status
-
-Embed = Callable[[UInt8[np.ndarray, "face 160 160 3"]], Float32[np.ndarray, "face dim"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,18 +9,16 @@ from typing import Annotated
 import typer
 
 from pipelines.console import add_command
+from pipelines.predict.command import ASR_MODEL, DEVICE, RUN
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
-RUN = "folder that summer-train --out has written"
 HOST = "address to listen on; whoever reaches another one than the default can use the server"
 PORT = "0: any that is free"
 MEGABYTES = "largest recording, in millions of bytes"
 MINUTES = "longest recording"
 WAITING = "people who may wait while one recording is read"
 ASR = "hear what is said where no transcript is given, by Whisper (needs the extra asr)"
-ASR_MODEL = "tiny.en, base, small, ..., a Hugging Face id, or a folder"
-DEVICE = "auto (a GPU if there is one, else the CPU), cpu or cuda:N"
 WORKERS = "processes [default: as many as the machine can feed; 0: no more than one]"
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from itertools import count
 from typing import Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from extraction.transcripts import SUFFIXES
 from pipelines.serve.limits import Limits, length_told, size_told
 from pipelines.serve.questions import Answer, Stage
 from pipelines.serve.results import DOWNLOADS, PAGE
 from pipelines.serve.talks import Talk
+from summer.report.templates import read_asset, templates_of
+
+PACKAGE = "pipelines.serve"
 
 NAMES_OF_DOWNLOADS = dict(zip(DOWNLOADS, ("Table (CSV)", "JSON", "Subtitles (WebVTT)"), strict=True))
 EDITIONS = count(1)  # a browser draws a page anew whose address is another
@@ -84,28 +83,13 @@ def said(words: str) -> str:
 
 def script() -> str:
     """The script of the page, for its head."""
-    return f"<script>{_read('arrivals.js')}</script>"
+    return f"<script>{read_asset(PACKAGE, 'arrivals.js')}</script>"
 
 
 def style() -> str:
     """The style of what is ours."""
-    return _read("serve.css")
+    return read_asset(PACKAGE, "serve.css")
 
 
 def _filled(template: str, **words: Any) -> str:
-    return _environment().get_template(template).render(**words)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=FunctionLoader(_read),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _read(name: str) -> str:
-    return (files("pipelines.serve") / "assets" / name).read_text(encoding="utf-8")
+    return templates_of(PACKAGE).get_template(template).render(**words)

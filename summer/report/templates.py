@@ -6,7 +6,7 @@ template has made, is taken as HTML.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -18,13 +18,13 @@ ASSETS = "assets"
 
 def rendered(template: str, **words: Any) -> Markup:
     """A template filled in; strings that are not `Markup` are escaped."""
-    return Markup(_environment().get_template(template).render(**words))
+    return Markup(templates_of("summer.report").get_template(template).render(**words))
 
 
 @cache
 def asset(name: str) -> Markup:
     """A style or a script of ours, to stand in a page as it is."""
-    return Markup(_read(name))
+    return Markup(read_asset("summer.report", name))
 
 
 def as_script(text: str) -> Markup:
@@ -39,9 +39,10 @@ def as_script(text: str) -> Markup:
 
 
 @cache
-def _environment() -> Environment:
+def templates_of(package: str) -> Environment:
+    """The templates in the folder `assets` of a package; what they are given is escaped."""
     return Environment(
-        loader=FunctionLoader(_read),
+        loader=FunctionLoader(partial(read_asset, package)),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -49,5 +50,6 @@ def _environment() -> Environment:
     )
 
 
-def _read(name: str) -> str:
-    return (files("summer.report") / ASSETS / name).read_text(encoding="utf-8")
+def read_asset(package: str, name: str) -> str:
+    """A file of the folder `assets` of a package."""
+    return (files(package) / ASSETS / name).read_text(encoding="utf-8")

@@ -32,6 +32,18 @@ def nothing_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def snapshot_of(tmp_path: Path, repository: str, names: tuple[str, ...]) -> Path:
+    """A snapshot in the Hugging Face cache, with empty files."""
+    folder = tmp_path / "hf" / repository
+    snapshot = folder / "snapshots" / "0123abcd"
+    snapshot.mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0123abcd")
+    for name in names:
+        (snapshot / name).touch()
+    return snapshot
+
+
 def test_a_given_file_is_taken_before_all_else_and_described_by_its_sha256(tmp_path: Path) -> None:
     path = tmp_path / "mine.pt"
     path.write_bytes(CONTENT)
@@ -89,13 +101,7 @@ def test_a_text_model_that_lacks_a_part_is_refused_by_its_name(absent: str, tmp_
 
 
 def test_a_snapshot_in_the_hugging_face_cache_is_used_once_it_is_whole(tmp_path: Path) -> None:
-    repository = tmp_path / "hf" / "models--somebody--encoder"
-    snapshot = repository / "snapshots" / "0123abcd"
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0123abcd")
-    for name in ("config.json", "vocab.json"):
-        (snapshot / name).touch()
+    snapshot = snapshot_of(tmp_path, "models--somebody--encoder", ("config.json", "vocab.json"))
     with pytest.raises(WeightsUnavailable, match="no source has the text model somebody/encoder"):
         weights.text_model("somebody/encoder")
     (snapshot / "pytorch_model.bin").touch()
@@ -198,13 +204,7 @@ def test_a_folder_is_a_speech_model_if_it_lacks_nothing(tmp_path: Path) -> None:
 
 
 def test_a_size_of_whisper_is_found_in_the_hugging_face_cache_under_its_owner(tmp_path: Path) -> None:
-    repository = tmp_path / "hf" / "models--Systran--faster-whisper-small"
-    snapshot = repository / "snapshots" / "0123abcd"
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text("0123abcd")
-    for name in SPEECH_PARTS:
-        (snapshot / name).touch()
+    snapshot = snapshot_of(tmp_path, "models--Systran--faster-whisper-small", SPEECH_PARTS)
     found = weights.speech_model("small")
     assert (found.name, found.path, found.source) == ("small", snapshot, "cache")
 

@@ -9,12 +9,7 @@ from typer.testing import CliRunner
 from pipelines.train.command import app
 from tests.extraction.text.tiny_encoder import roberta_folder
 from tests.pipelines.extract.small_corpus import SmallCorpus, said
-
-SHORT = [
-    word
-    for name in ("teacher", "student")
-    for word in ("-o", f"{name}.most_epochs=2", "-o", f"{name}.least_steps=0")
-]
+from tests.pipelines.predict.small_runs import SHORT
 
 
 def small_run(folder: Path) -> Path:
