@@ -47,7 +47,7 @@ CASES: dict[str, Case] = {
         "pipelines.extract.run.carry_out",
         "--dataset demo --modality audio --root raw --out there --recipe meld -o a.b=1 -o c.d=2 --device cpu "
         "--workers 0 --batch-size 3 --shard 1/2 --limit 4 --retry-failed --overwrite --strict --keep-crops "
-        "--dry-run",
+        "--dry-run --engine ray --address there:6379",
         ExtractionOrder(
             dataset="demo",
             modality="audio",
@@ -65,6 +65,8 @@ CASES: dict[str, Case] = {
             strict=True,
             keep_crops=True,
             dry_run=True,
+            engine="ray",
+            address="there:6379",
         ),
     ),
     "train": (
