@@ -21,10 +21,10 @@ demo: install
 	@echo "look at $(TALK)/conversation.html and $(RUN)-report.html"
 
 test: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations 15 -m "not slow"
 
 slow: install
-	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+	$(BIN)/python -m pytest -n auto --dist loadfile --durations 30 -m slow
 
 check: install
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ import pytest
 
 from tests.places import DEMO
 
-KILLS = 20
+KILLS = 8
 
 
 def command(out: Path, modality: str) -> list[str]:
@@ -32,7 +32,7 @@ def digest(out: Path, modality: str) -> str:
 @pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.parametrize("modality", ["text", "audio", "video"])
-def test_twenty_kills_end_in_the_same_bytes_as_an_undisturbed_run(modality: str, tmp_path: Path) -> None:
+def test_many_kills_end_in_the_same_bytes_as_an_undisturbed_run(modality: str, tmp_path: Path) -> None:
     started = time.monotonic()
     subprocess.run(command(tmp_path / "undisturbed", modality), check=True, capture_output=True)
     seconds = time.monotonic() - started

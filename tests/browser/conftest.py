@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -21,6 +24,7 @@ from tests.places import DEMO
 from tests.summer.report.conversation.made_up_talk import bare, conversation, utterance
 
 FILM = "a film #1.mp4"
+LONGEST_SECONDS = 400  # a browser that hangs holds its test for ever: no evaluation has a limit of its own
 TIMES = ("00:00:00,000 --> 00:00:00,500", "00:00:00,500 --> 00:00:01,000", "00:00:01,000 --> 00:00:01,400")
 
 
@@ -30,6 +34,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CHROMIUM is None and here in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=WHY_NOT))
+
+
+@pytest.fixture(autouse=True)
+def _a_browser_that_hangs_is_killed() -> Iterator[None]:
+    """So the test fails, and those after it have their turn."""
+    timer = Timer(LONGEST_SECONDS, _kill_browsers)
+    timer.daemon = True
+    timer.start()
+    yield
+    timer.cancel()
+
+
+def _kill_browsers() -> None:
+    for process in psutil.Process().children(recursive=True):
+        if any(name in process.name() for name in ("chrom", "node")):
+            process.kill()
 
 
 @pytest.fixture(scope="session")
