@@ -7,7 +7,9 @@ black corner by which turns can be told; sounds are pure tones. So each test can
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -99,7 +101,7 @@ def grey_pictures(picture: Picture) -> Iterator[NDArray[np.uint8]]:
 
 def write(path: Path, *, picture: Picture | None = None, sound: Sound | None = None, **options: str) -> Path:
     """Write a clip; the container is told by the suffix, `options` go to it."""
-    with av.open(str(path), "w", options=options) as container:
+    with _own_scheduling(), av.open(str(path), "w", options=options) as container:
         video = None if picture is None else _add_video(container, picture)
         audio = None if sound is None else _add_audio(container, sound)
         if picture is not None and video is not None:
@@ -107,6 +109,17 @@ def write(path: Path, *, picture: Picture | None = None, sound: Sound | None = N
         if sound is not None and audio is not None:
             _encode_sound(container, audio, sound)
     return path
+
+
+@contextmanager
+def _own_scheduling() -> Iterator[None]:
+    """Undo what SVT-AV1 does to root's thread that opens it: before all else on the machine, for ever."""
+    if not hasattr(os, "sched_setscheduler"):  # Linux alone has it
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    os.sched_setscheduler(0, policy, parameters)
 
 
 def _add_video(container: OutputContainer, picture: Picture) -> VideoStream:

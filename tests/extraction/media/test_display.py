@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -87,7 +88,9 @@ def test_the_container_may_be_the_only_one_to_know(
     tmp_path: Path, codec: str, options: dict[str, str], codec_says: Fraction | None
 ) -> None:
     picture = disc_clip(WIDE, pixel_aspect=WIDE, codec=codec, options=options)
+    policy = os.sched_getscheduler(0)
     path = media_factory.write(tmp_path / "a.mp4", picture=picture)
+    assert os.sched_getscheduler(0) == policy, "all later tests of this process would run before all else"
     assert said(path) == (WIDE, codec_says)
     check_disc(keyframes(path)[0].rgb, x=0.3, y=0.4)
 
