@@ -79,6 +79,7 @@ def _video(setting: Setting) -> Extractor:
         recogniser=None if tuning is None else weights.vggface2(),
         layer=recipe.layer,
         over_time=recipe.over_time,
+        bfloat16=recipe.bfloat16,
         face_choice=recipe.face_choice,
         speaking=judge_of(recipe) if recipe.face_choice in LISTENING else None,
         keyframe_every=recipe.keyframe_every,

@@ -123,6 +123,8 @@ class VideoRecipe:
         backbone: the network: VGGFace2's, inflated to 3D, or one that is 3D from the start.
         layer: whose values are the vector.
         over_time: of them over the keyframes: their mean, or their standard deviation as well.
+        bfloat16: the network in numbers of half the width: faster where the processor has them, and not the
+            same vectors; whose face it is does not change.
         weights: of the backbone, a path; "": the published ones.
         face_choice: whose face: who talks, the named speaker, the largest, or the most central.
         speaking: who judges who talks: "" LR-ASD where its weights are to be had, else motion and loudness; a
@@ -140,6 +142,7 @@ class VideoRecipe:
     backbone: Literal["inception_resnet_v1", "r3d_18"] = "inception_resnet_v1"
     layer: Literal["block8", "repeat_2"] = "block8"
     over_time: Literal["mean", "mean-and-deviation"] = "mean"
+    bfloat16: bool = False
     weights: str = ""
     face_choice: Literal["talking", "speaker", "largest", "central"] = "talking"
     speaking: str = ""

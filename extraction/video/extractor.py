@@ -65,6 +65,7 @@ class LFNet3D:
         recogniser: of the face recogniser that links tracks, where `weights` are tuned; None: the same.
         layer: whose values are the vector, "block8" or "repeat_2", see lfnet3d.py.
         over_time: "mean" or "mean-and-deviation" over the keyframes.
+        bfloat16: vectors are computed in half the width, see docs/performance.md for what differs.
         face_choice: "talking", "largest" or "central", see choice.py ("speaker": by_speaker.py).
         speaking: weights of LR-ASD, which judges who talks; None: the mouth's motion and the loudness do.
         keyframe_every: one frame in so many is a keyframe.
@@ -102,6 +103,7 @@ class LFNet3D:
         recogniser: Weights | None = None,
         layer: str = "block8",
         over_time: str = "mean",
+        bfloat16: bool = False,
         face_choice: str = "talking",
         speaking: Weights | None = None,
         keyframe_every: int = 10,
@@ -120,7 +122,7 @@ class LFNet3D:
         self.folds = folds_in(weights)
         self.keyframe_every = keyframe_every
         self.most_keyframes = most_keyframes
-        self.device = device
+        self.device, self.bfloat16 = device, bfloat16
         self.keep_crops = keep_crops
         self.judge: Judge = (
             MotionWithSound() if speaking is None else ActiveSpeaker(weights=speaking, device=device)
@@ -132,6 +134,7 @@ class LFNet3D:
             "method": METHOD,
             "backbone": backbone,
             **not_default(self.layer, self.over_time),
+            **({"precision": "bfloat16"} if bfloat16 else {}),
             "weights": weights.sha256,
             **({} if self.folds is None else _told_of(self.folds)),
             **({} if recogniser is None else {"recogniser": recogniser.sha256}),
@@ -212,7 +215,8 @@ class LFNet3D:
             over_time=self.over_time,
             recogniser=self.recogniser,
         )
-        return backbone if self.folds is None else replace(backbone, fold=self.folds.fold(clip))
+        fold = None if self.folds is None else self.folds.fold(clip)
+        return replace(backbone, fold=fold, bfloat16=self.bfloat16)
 
     def _outcome_of(
         self, clip: Clip, choice: Choice, backbone: Backbone, told: Mapping[str, int | float | str]

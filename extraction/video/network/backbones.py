@@ -64,12 +64,14 @@ class Backbone:
         network: one, or those that were tuned without folds of a corpus.
         recogniser: tells people apart: the network itself, or, where that is tuned, another.
         fold: of what is read, from 0, where there are networks of folds; None: it is in no fold.
+        bfloat16: the vectors are computed in half the width; who is who is not.
     """
 
     network: InflatedInceptionResnet | KineticsResnet | FoldNetworks
     recogniser: InflatedInceptionResnet | None
     device: torch.device
     fold: int | None = None
+    bfloat16: bool = False
 
     @torch.inference_mode()
     def vector(self, crops: UInt8[np.ndarray, "frame 160 160 3"]) -> Float32[np.ndarray, " dim"]:
@@ -79,9 +81,10 @@ class Backbone:
             DeviceMemoryError: not even one window of it fits the device.
         """
         frames = standardised(crops).to(self.device)
-        if isinstance(self.network, FoldNetworks):
-            return self.network.vector(frames, self.fold)
-        return sequence_vector(self.network, frames).cpu().numpy()
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            if isinstance(self.network, FoldNetworks):
+                return self.network.vector(frames, self.fold)
+            return sequence_vector(self.network, frames).cpu().numpy()
 
     @torch.inference_mode()
     def embed(self, crops: UInt8[np.ndarray, "face 160 160 3"]) -> Float32[np.ndarray, "face dim"]:

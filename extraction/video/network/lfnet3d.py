@@ -135,7 +135,7 @@ class InflatedInceptionResnet(nn.Module):
         cube: Tensor = flat.unflatten(0, (batch, frame)).transpose(1, 2)  # channels-last memory: no copy
         for block in blocks:
             cube = block(cube)
-        return cube
+        return cube.to(crops.dtype)  # under autocast the layers are in half: means and deviations are not
 
 
 def width_of(layer: Layer, over_time: OverTime) -> int:
@@ -190,7 +190,7 @@ class KineticsResnet(nn.Module):
         spread = unit.new_tensor(KINETICS_SPREAD).view(1, 3, 1, 1)
         cube = ((unit - mean) / spread).unflatten(0, crops.shape[:2]).transpose(1, 2)
         vectors: Tensor = self.network(cube)
-        return vectors
+        return vectors.to(crops.dtype)
 
 
 def sequence_vector(

@@ -15,7 +15,7 @@ import pytest
 from extraction.extractor import LEFT_HALF, RIGHT_HALF, Extractor, MediaSpan, Outcome, Region
 from extraction.video.extractor import OTHER_HALF_TALKS, LFNet3D
 from extraction.video.faces.crops import crop_folder
-from extraction.weights import Weights
+from extraction.weights import Weights, vggface2
 from summer.corpus import Status
 from tests import media_factory
 from tests.extraction.video.conftest import clip, portrait
@@ -24,6 +24,7 @@ from tests.places import DEMO
 TRAIN = DEMO / "train_splits"
 TWO_FACES = TRAIN / "dia2_utt4.mp4"
 ONE_FACE = TRAIN / "dia0_utt0.mp4"
+LEAST_COSINE_OF_HALVES = 0.999  # docs/performance.md
 
 
 @pytest.fixture(scope="module")
@@ -293,3 +294,28 @@ def test_an_option_out_of_range_is_refused_by_name_and_value(
     (name, value), *_ = options.items()
     with pytest.raises(ValueError, match=f"{name}.*{value}"):
         LFNet3D(weights=random_weights, **options)
+
+
+def test_half_the_width_changes_the_vector_a_little_and_whose_face_not_at_all(
+    extractor: LFNet3D, random_weights: Weights
+) -> None:
+    half = LFNet3D(weights=random_weights, bfloat16=True)
+    assert half.fingerprint != extractor.fingerprint
+    whole, narrow = outcome(extractor, TWO_FACES), outcome(half, TWO_FACES)
+    assert whole.vector is not None
+    assert narrow.vector is not None
+    assert narrow.columns == whole.columns
+    assert narrow.vector.dtype == np.float32
+    assert not np.array_equal(narrow.vector, whole.vector)
+    cosine = whole.vector @ narrow.vector / np.linalg.norm(whole.vector) / np.linalg.norm(narrow.vector)
+    assert cosine > LEAST_COSINE_OF_HALVES
+
+
+@pytest.mark.weights
+def test_half_the_width_is_as_near_as_the_docs_say() -> None:
+    published = vggface2()
+    whole = outcome(LFNet3D(weights=published), TWO_FACES).vector
+    half = outcome(LFNet3D(weights=published, bfloat16=True), TWO_FACES).vector
+    assert whole is not None
+    assert half is not None
+    assert whole @ half / np.linalg.norm(whole) / np.linalg.norm(half) > LEAST_COSINE_OF_HALVES
