@@ -88,12 +88,17 @@ class Predicted:
 
 
 def predict(
-    order: PredictionOrder, watcher: Watcher, *, names: Mapping[str, str] | None = None
+    order: PredictionOrder,
+    watcher: Watcher,
+    *,
+    names: Mapping[str, str] | None = None,
+    line_names: Mapping[int, str] | None = None,
 ) -> Predicted | None:
     """Make the timeline; None if the user stopped it.
 
     Args:
         names: what speakers of the transcript are really called.
+        line_names: by the place of a line, from 0, the speaker who says it after all.
 
     Raises:
         ValueError: as `carry_out`.
@@ -104,8 +109,8 @@ def predict(
     transcript = _transcript(order, media, device, watcher)
     if transcript is None:
         return None
-    spoken = _renamed(transcript, names or {})
-    corpus = _corpus(order, spoken, media, models)
+    written, names = _with_line_names(transcript, line_names or {}), names or {}
+    corpus = _corpus(order, _renamed(written, names), media, models)
     reading = Reading(
         corpus=corpus,
         media=media,
@@ -124,21 +129,21 @@ def predict(
         from pipelines.predict.speakers import name_speakers  # imports the face network: not for those named
 
         crops = reading.folder / corpus.name / "crops"
-        named = name_speakers(spoken, corpus, read, crops=crops, device=device)
-        spoken, guesses = named.transcript, named.guesses
-        corpus = _corpus(order, spoken, media, models)
+        named = name_speakers(written, corpus, read, crops=crops, device=device)
+        written, guesses = named.transcript, named.guesses
+        corpus = _corpus(order, _renamed(written, names), media, models)
         reading = replace(reading, corpus=corpus)
     if not read.stopped:
         read = read.with_more(read_features_of(reading, tuple(m for m in wanted if m not in first), watcher))
     if read.stopped:
         return None
-    notes = (*(media.notes if media else ()), *spoken.notes, *read.notes)
+    notes = (*(media.notes if media else ()), *written.notes, *read.notes)
     return Predicted(
         timeline=_marked(_timeline(corpus, models, read, notes), guesses),
         media=media,
         by=_told(models),
         features=reading.folder / corpus.name,
-        speakers=Counter(line.speaker for line in transcript.lines),
+        speakers=Counter(line.speaker for line in written.lines),
         attended=_attended(corpus, models, read),
         errors=read.errors,
     )
@@ -206,6 +211,14 @@ def _transcript(
     if media is None:
         raise TranscriptError("--asr has nothing to listen to; give a recording")
     return listened(order, media, device, watcher)
+
+
+def _with_line_names(transcript: Transcript, line_names: Mapping[int, str]) -> Transcript:
+    lines = (
+        replace(line, speaker=line_names.get(place, line.speaker))
+        for place, line in enumerate(transcript.lines)
+    )
+    return replace(transcript, lines=tuple(lines))
 
 
 def _renamed(transcript: Transcript, names: Mapping[str, str]) -> Transcript:

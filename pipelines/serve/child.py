@@ -26,7 +26,7 @@ from pipelines.predict.run import models_of, predict, write_timeline
 from pipelines.predict.watching import Watch
 from pipelines.serve.limits import length_told
 from pipelines.serve.messages import NO_SPACE, NOT_YOURS, Refused
-from pipelines.serve.questions import FILM, Answer, Question, Refusal, Setting, Stage
+from pipelines.serve.questions import FILM, Answer, Question, Refusal, Setting, SpokenLine, Stage
 from pipelines.serve.sentences import sentence
 from summer.corpus import Modality
 
@@ -72,7 +72,9 @@ def answered(question: Question, setting: Setting, reporter: Reporter) -> Answer
     """Predict, and write page and timelines."""
     try:
         check_limits(question, setting)
-        predicted = predict(_order(setting, question), reporter, names=question.names)
+        predicted = predict(
+            _order(setting, question), reporter, names=question.names, line_names=question.line_names
+        )
         if predicted is None:
             return Refusal(NOT_YOURS)  # nobody asks it to stop: it is ended
         reporter.connection.send(Stage("drawing the page"))
@@ -87,7 +89,9 @@ def answered(question: Question, setting: Setting, reporter: Reporter) -> Answer
         return Refusal(sentence(error, question.given))
     for fault in predicted.errors:
         LOGGER.error("left undone: %s", fault)
-    return Answer(speakers=dict(predicted.speakers), is_whole=not predicted.errors)
+    said = (row.utterance for row in predicted.timeline.rows)
+    lines = tuple(SpokenLine(one.speaker, one.text) for one in said)
+    return Answer(speakers=dict(predicted.speakers), lines=lines, is_whole=not predicted.errors)
 
 
 def check_limits(question: Question, setting: Setting) -> None:
@@ -132,6 +136,7 @@ def _order(setting: Setting, question: Question) -> PredictionOrder:
         out=question.out,
         device=setting.device,
         workers=setting.workers,
+        guess_speakers=setting.guesses_speakers,
         **heard,
     )
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.console import add_command
-from pipelines.predict.command import ASR_MODEL, DEVICE, RUN
+from pipelines.predict.command import ASR_MODEL, DEVICE, GUESS_SPEAKERS, RUN
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -44,6 +44,7 @@ class ServeOrder:
     most_waiting: Annotated[int, typer.Option(min=0, help=WAITING)] = 8
     asr: Annotated[bool, typer.Option("--asr/--no-asr", help=ASR)] = False
     asr_model: Annotated[str, typer.Option(help=ASR_MODEL)] = "tiny.en"
+    guess_speakers: Annotated[bool, typer.Option("--guess-speakers", help=GUESS_SPEAKERS)] = False
     device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
     workers: Annotated[int | None, typer.Option(min=0, help=WORKERS, show_default=False)] = None
 

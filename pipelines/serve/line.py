@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,11 +62,8 @@ class Line:
         self._thread = threading.Thread(target=self._work, name="line", daemon=True)
         self._thread.start()
 
-    def join(self, talk: Talk, names: Mapping[str, str]) -> Turn:
-        """Ask for a prediction of what the talk was given.
-
-        Args:
-            names: what speakers of the transcript are really called.
+    def join(self, talk: Talk) -> Turn:
+        """Ask for a prediction of what the talk was given, with the names that its user gave.
 
         Raises:
             Refused: too many wait, the talk is being read already, or it is gone.
@@ -82,7 +79,8 @@ class Line:
                 recording=given.get("recording"),
                 transcript=given.get("transcript"),
                 out=talk.out,
-                names=dict(names),
+                names=dict(talk.names),
+                line_names=dict(talk.line_names),
             )
             turn = Turn(talk=talk, question=question)
             self._waiting.append(turn)

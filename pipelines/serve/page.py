@@ -16,6 +16,7 @@ NAMES = (
     "<h2>Are these their names?</h2><p>Correct a name, and the models are asked again: they go by who said "
     "what. Two speakers of one name are one.</p>"
 )
+LINES = "Change the name before the words; a ? is nobody known"
 COLOURS = {  # those of our other pages; Gradio's own are too pale to be read by all
     "button_primary_background_fill": "#0b57a4",
     "button_primary_background_fill_hover": "#084484",
@@ -60,10 +61,12 @@ def page(talks: Talks, line: Line, *, hears: bool) -> gr.Blocks:
             gr.HTML(NAMES, elem_classes="summer")
             with gr.Row():
                 names = [_box() for _ in range(MOST_NAMES)]
+            with gr.Accordion("Who says which line?", open=False):
+                lines = gr.Textbox(label=LINES, lines=4, max_lines=16, elem_id="lines")
             again = gr.Button("Ask again with these names", elem_id="again")
-        shown = [status, result, read, again, naming, *names]
+        shown = [status, result, read, again, naming, lines, *names]
         read.click(sessions.read, outputs=shown, **OF_ALL_EVENTS)
-        again.click(sessions.read_again, inputs=names, outputs=shown, **OF_ALL_EVENTS)
+        again.click(sessions.read_again, inputs=[lines, *names], outputs=shown, **OF_ALL_EVENTS)
         blocks.load(sessions.greet, outputs=places, **OF_ALL_EVENTS)
         blocks.unload(sessions.leave)
     blocks.queue(api_open=False)  # nothing waits in it: that is done in the line

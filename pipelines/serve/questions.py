@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 FILM = "recording"  # what the page calls it: a name beside its own address
 
@@ -15,6 +16,7 @@ class Setting:
 
     Args:
         asr_model: None: nothing is heard.
+        guesses_speakers: of lines without one.
         most_lines: of a transcript.
     """
 
@@ -22,6 +24,7 @@ class Setting:
     device: str
     workers: int | None
     asr_model: str | None
+    guesses_speakers: bool
     most_seconds: float
     most_lines: int
 
@@ -34,12 +37,14 @@ class Question:
         recording, transcript: at least one.
         out: the folder of the timeline; what is extracted there already is not extracted again.
         names: what speakers of the transcript are really called.
+        line_names: by the place of a line, from 0, the speaker who says it after all.
     """
 
     recording: Path | None
     transcript: Path | None
     out: Path
     names: Mapping[str, str] = field(default_factory=dict)
+    line_names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def given(self) -> list[Path]:
@@ -56,16 +61,25 @@ class Stage:
     total: float = 0.0
 
 
+class SpokenLine(NamedTuple):
+    """Who says what; a speaker of "" is nobody known."""
+
+    speaker: str
+    words: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A prediction is made, and lies in the folder of the question.
 
     Args:
         speakers: by the names of the transcript, how many lines each says.
+        lines: who says what, in order.
         is_whole: no fault of the program left anything undone.
     """
 
     speakers: Mapping[str, int]
+    lines: Sequence[SpokenLine] = ()
     is_whole: bool = True
 
 

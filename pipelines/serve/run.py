@@ -87,6 +87,7 @@ def setting_of(order: ServeOrder, limits: Limits) -> Setting:
         device=order.device,
         workers=order.workers,
         asr_model=order.asr_model if order.asr else None,
+        guesses_speakers=order.guess_speakers,
         most_seconds=limits.most_seconds,
         most_lines=limits.most_lines,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,18 +11,19 @@ import gradio as gr
 from pipelines.serve import view
 from pipelines.serve.line import Line, Turn
 from pipelines.serve.messages import Refused
-from pipelines.serve.questions import Answer, Stage
+from pipelines.serve.questions import Answer, SpokenLine, Stage
 from pipelines.serve.talks import Talk, Talks
 
 MOST_NAMES = 24  # that can be corrected: of those who say most
 MOST_NAME_LETTERS = 60
+NOBODY, BETWEEN = "?", ": "  # how a line is shown: a name, or nobody known, before the words
 SECONDS_BETWEEN_LOOKS = 0.4
 
 
 class Sessions:
     """The events of the page. Those that change it yield, each time, what is to stand in
 
-        status, result, read, again, naming, *names
+        status, result, read, again, naming, lines, *names
 
     Args:
         hears: words are heard where there is no transcript.
@@ -45,19 +46,21 @@ class Sessions:
         async for shown in self._predicted(request, None):
             yield shown
 
-    async def read_again(self, request: gr.Request, *names: str) -> AsyncIterator[list[Any]]:
-        """Predict it with the names that were typed."""
-        async for shown in self._predicted(request, names):
+    async def read_again(self, request: gr.Request, lines: str, *names: str) -> AsyncIterator[list[Any]]:
+        """Predict it with the names that were typed, of speakers and before single lines."""
+        async for shown in self._predicted(request, (lines, names)):
             yield shown
 
     async def _predicted(
-        self, request: gr.Request, typed: tuple[str, ...] | None
+        self, request: gr.Request, typed: tuple[str, tuple[str, ...]] | None
     ) -> AsyncIterator[list[Any]]:
         try:
             talk = self._talks.of_session(request.session_hash)
             if typed is not None:
-                talk.names.update(corrected(talk.speakers, typed))
-            turn = self._line.join(talk, talk.names)
+                lines, names = typed
+                talk.line_names.update(corrected_lines(talk.lines, lines, talk.names))
+                talk.names.update(corrected(talk.speakers, names))
+            turn = self._line.join(talk)
         except Refused as refused:
             yield shown(view.refused(str(refused)))
             return
@@ -79,7 +82,7 @@ class Sessions:
 
     def _with_answer(self, talk: Talk, answer: Answer) -> list[Any]:
         ordered = sorted(answer.speakers, key=lambda name: -answer.speakers[name])
-        talk.speakers = tuple(ordered[:MOST_NAMES])
+        talk.speakers, talk.lines = tuple(ordered[:MOST_NAMES]), answer.lines
         boxes = [
             gr.update(
                 visible=True, value=talk.names.get(name, name), label=_label(name, answer.speakers[name])
@@ -88,19 +91,65 @@ class Sessions:
         ]
         boxes += [gr.update(visible=False)] * (MOST_NAMES - len(boxes))
         done = shown(view.said("done: the conversation is below"))
-        return [done[0], view.result(talk, answer), *done[2:4], gr.update(visible=True), *boxes]
+        return [
+            done[0],
+            view.result(talk, answer),
+            *done[2:4],
+            gr.update(visible=True),
+            as_typed(talk.lines),
+            *boxes,
+        ]
 
 
 def corrected(speakers: tuple[str, ...], typed: tuple[str, ...]) -> Mapping[str, str]:
     """What the speakers are really called; a name that was emptied is left as it was in the transcript."""
-    names = (" ".join(name.split())[:MOST_NAME_LETTERS] for name in typed)
+    names = (_on_one_line(name)[:MOST_NAME_LETTERS] for name in typed)
     return {speaker: name or speaker for speaker, name in zip(speakers, names, strict=False)}
+
+
+def as_typed(lines: Sequence[SpokenLine]) -> str:
+    """Lines as they stand in the page, to be corrected: `NAME: words`."""
+    return "\n".join(f"{line.speaker or NOBODY}{BETWEEN}{_on_one_line(line.words)}" for line in lines)
+
+
+def corrected_lines(lines: Sequence[SpokenLine], typed: str, names: Mapping[str, str]) -> Mapping[int, str]:
+    """By place, who says a line after all: of those whose name is another than was shown.
+
+    Args:
+        names: what speakers of the transcript are called now; whoever types such a name means that speaker.
+
+    Raises:
+        Refused: something else was changed than a name.
+    """
+    rows = typed.strip().splitlines()
+    if len(rows) != len(lines):
+        raise Refused(f"there are {len(lines)} lines, and {len(rows)} came back; change the names alone")
+    speakers = {called: speaker for speaker, called in names.items()}
+    changed = {}
+    for place, (line, row) in enumerate(zip(lines, rows, strict=True)):
+        words = _on_one_line(line.words)
+        name = row.strip().removesuffix(words).rstrip()
+        if not row.strip().endswith(words) or not name.endswith(BETWEEN.strip()):
+            raise Refused(f"line {place + 1} is no longer `NAME: {words}`; change the names alone")
+        name = _name_in(name.removesuffix(BETWEEN.strip()))
+        if name != line.speaker:
+            changed[place] = speakers.get(name, name)
+    return changed
+
+
+def _name_in(typed: str) -> str:
+    name = _on_one_line(typed)[:MOST_NAME_LETTERS]
+    return "" if name == NOBODY else name
+
+
+def _on_one_line(words: str) -> str:
+    return " ".join(words.split())
 
 
 def shown(status: str, *, is_busy: bool = False) -> list[Any]:
     """A status, with all else as it is; while it is busy the buttons can not be pressed."""
     button = gr.update(interactive=not is_busy)
-    return [status, gr.update(), button, button, *[gr.update()] * (1 + MOST_NAMES)]
+    return [status, gr.update(), button, button, *[gr.update()] * (2 + MOST_NAMES)]
 
 
 def _label(name: str, lines: int) -> str:

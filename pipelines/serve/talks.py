@@ -12,13 +12,14 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from pipelines.serve.limits import Limits
 from pipelines.serve.messages import GONE, Refused
+from pipelines.serve.questions import SpokenLine
 
 Kind = Literal["recording", "transcript"]
 KINDS: tuple[Kind, ...] = ("recording", "transcript")
@@ -32,6 +33,8 @@ class Talk:
         given: the files, each by the name that the user gave it.
         speakers: of the last answer, in the order in which they are shown.
         names: what they are really called, where the user has said so.
+        lines: of the last answer.
+        line_names: who says a line after all, where the user has said so, by its place from 0.
         is_read: being read, or waiting for it.
         is_closed: to be removed, as soon as it is not read.
     """
@@ -42,6 +45,8 @@ class Talk:
     given: dict[Kind, Path] = field(default_factory=dict)
     speakers: tuple[str, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
+    lines: Sequence[SpokenLine] = ()
+    line_names: dict[int, str] = field(default_factory=dict)
     is_read: bool = False
     is_closed: bool = False
 
@@ -68,7 +73,8 @@ class Talk:
             former.unlink(missing_ok=True)
         if kind == "transcript":
             self.names.clear()
-        self.speakers = ()
+        self.line_names.clear()
+        self.speakers = self.lines = ()
         shutil.rmtree(self.out, ignore_errors=True)
 
 

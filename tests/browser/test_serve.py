@@ -22,6 +22,7 @@ from tests.places import DEMO, REPOSITORY
 
 Colours = Literal["light", "dark"]
 FILM, WORDS = DEMO / "conversation.mp4", DEMO / "conversation.vtt"
+expect.set_options(timeout=PATIENCE_MS)
 LIMITS = ("--most-megabytes", "5", "--most-minutes", "1", "--workers", "0", "--device", "cpu")
 
 
@@ -129,6 +130,15 @@ def test_a_recording_becomes_a_conversation_in_which_a_name_is_corrected(
         tab.get_by_label("Mira, 3 lines").fill("Myra <i>")
         tab.get_by_role("button", name="Ask again with these names").press("Enter")
         expect(frame.locator(".who strong").first).to_have_text("Myra <i>")
+        tab.get_by_role("button", name="Who says which line?").press("Enter")
+        lines = tab.get_by_label(re.compile("Change the name before the words"))
+        typed = lines.input_value().splitlines()
+        assert typed[0] == "Myra <i>: Could you hold the ladder?"
+        lines.fill("\n".join([typed[0].replace("Myra <i>", "June"), *typed[1:]]))
+        tab.screenshot(path=pictures / f"serve-lines-{width}-{colours}.png", full_page=True)
+        assert grave_findings(tab) == []
+        tab.get_by_role("button", name="Ask again with these names").press("Enter")
+        expect(frame.locator(".who strong").first).to_have_text("June")
         assert complaints == []
         assert str(home) not in tab.content()
         with tab.expect_download() as download:

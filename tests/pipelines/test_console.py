@@ -107,7 +107,7 @@ CASES: dict[str, Case] = {
         serve_app,
         "pipelines.serve.run.carry_out",
         "--run there --host ::1 --port 80 --most-megabytes 2 --most-minutes 1.5 --most-waiting 0 --asr "
-        "--asr-model base --device cpu --workers 0",
+        "--asr-model base --guess-speakers --device cpu --workers 0",
         ServeOrder(
             run=Path("there"),
             host="::1",
@@ -117,6 +117,7 @@ CASES: dict[str, Case] = {
             most_waiting=0,
             asr=True,
             asr_model="base",
+            guess_speakers=True,
             device="cpu",
             workers=0,
         ),

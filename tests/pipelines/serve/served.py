@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,10 @@ from pipelines.serve.home import new_home
 from pipelines.serve.limits import Limits
 from pipelines.serve.line import Predicts
 from pipelines.serve.messages import GONE, Refused
-from pipelines.serve.questions import Answer, Question, Stage
+from pipelines.serve.questions import Answer, Question, SpokenLine, Stage
 from pipelines.serve.run import address, check_extra, listening, served
 
+SPEAKERS = ("Mira", "Mira", "Mira", "Mira", "")
 PATIENCE_SECONDS = 600.0  # a machine with other work
 
 
@@ -40,9 +42,11 @@ class Parrot:
             raise Refused(f"{question.recording.name} is a playlist, <b>which</b> names other files")
         question.out.mkdir(exist_ok=True)
         told = ", ".join(path.name for path in question.given)
+        speakers = [question.line_names.get(place, name) for place, name in enumerate(SPEAKERS)]
+        shown = [SpokenLine(question.names.get(name, name), "Well:  hm") for name in speakers]
         for name in ("conversation.html", "timeline.csv", "timeline.json", "timeline.vtt"):
             (question.out / name).write_text(f"{name} of {told} with {dict(question.names)}")
-        return Answer(speakers={"Mira": 4, "": 1})
+        return Answer(speakers=Counter(speakers), lines=shown)
 
 
 @contextmanager
@@ -104,5 +108,5 @@ class Visitor:
         """The button is pressed; everything that was sent, as text."""
         return [json.dumps(output) for output in self.happens("click", [])]
 
-    def reads_again(self, names: list[str]) -> list[str]:
-        return [json.dumps(output) for output in self.happens("click", names, which=1)]
+    def reads_again(self, lines: str, names: list[str]) -> list[str]:
+        return [json.dumps(output) for output in self.happens("click", [lines, *names], which=1)]

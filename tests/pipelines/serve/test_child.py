@@ -11,7 +11,7 @@ import pytest
 from pipelines.serve import child
 from pipelines.serve.child import answered, check
 from pipelines.serve.messages import FULL, NOT_YOURS
-from pipelines.serve.questions import Answer, Question, Refusal, Setting, Stage
+from pipelines.serve.questions import Answer, Question, Refusal, Setting, SpokenLine, Stage
 from summer.durable import DiskError
 from tests.media_factory import Sound, write
 from tests.pipelines.serve.small_run import small_run
@@ -37,7 +37,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def setting(run: Path, *, most_seconds: float = 60.0) -> Setting:
-    return Setting(run=run, device="cpu", workers=0, asr_model=None, most_seconds=most_seconds, most_lines=2)
+    return Setting(
+        run=run,
+        device="cpu",
+        workers=0,
+        asr_model=None,
+        guesses_speakers=False,
+        most_seconds=most_seconds,
+        most_lines=2,
+    )
 
 
 def said_of(question: Question, run: Path, **limits: float) -> Answer | Refusal:
@@ -64,7 +72,8 @@ def test_a_recording_becomes_a_page_and_timelines_that_name_no_place(
     pipe, out = Pipe(), tmp_path / "out"
     question = Question(recording=film, transcript=words, out=out)
     answer = answered(question, setting(run), child.Reporter(pipe))  # type: ignore[arg-type]
-    assert answer == Answer(speakers={"Mira": 1, "Jonas": 1})
+    said = (("Mira", "I told you."), ("Jonas", "You did."))
+    assert answer == Answer(speakers={"Mira": 1, "Jonas": 1}, lines=tuple(SpokenLine(*one) for one in said))
     doings = list(dict.fromkeys(stage.doing for stage in pipe.sent))
     assert doings == ["reading the words", "reading the sound", "drawing the page"]
     assert Stage("reading the words", 2, 2) in pipe.sent
@@ -83,9 +92,23 @@ def test_corrected_names_are_what_the_models_are_asked_about(
     out = tmp_path / "out"
     said_of(Question(recording=film, transcript=words, out=out), run)
     renamed = Question(recording=film, transcript=words, out=out, names={"Jonas": "Yonas"})
-    assert said_of(renamed, run) == Answer(speakers={"Mira": 1, "Jonas": 1})  # as the transcript has them
+    answer = said_of(renamed, run)
+    assert isinstance(answer, Answer)
+    assert answer.speakers == {"Mira": 1, "Jonas": 1}  # as the transcript has them
+    assert [line.speaker for line in answer.lines] == ["Mira", "Yonas"]
     with (out / "timeline.csv").open(newline="", encoding="utf-8") as file:
         assert [row["speaker"] for row in csv.DictReader(file)] == ["Mira", "Yonas"]
+
+
+def test_a_line_is_another_speakers_and_called_as_that_one_is(run: Path, words: Path, tmp_path: Path) -> None:
+    names = {"Jonas": "Yonas"}
+    question = Question(
+        recording=None, transcript=words, out=tmp_path / "out", names=names, line_names={0: "Jonas"}
+    )
+    answer = said_of(question, run)
+    assert isinstance(answer, Answer)
+    assert answer.speakers == {"Jonas": 2}
+    assert [line.speaker for line in answer.lines] == ["Yonas", "Yonas"]
 
 
 def test_words_alone_will_do(run: Path, words: Path, tmp_path: Path) -> None:

@@ -81,9 +81,9 @@ def over(turn: Turn) -> Turn:
 
 def test_they_are_answered_one_at_a_time_and_in_order(slow: Slow, talks: Talks, line: Line) -> None:
     everyone = [given(talks, name) for name in ("ann", "bob", "eve")]
-    turns = [line.join(everyone[0], {})]
+    turns = [line.join(everyone[0])]
     began(slow)
-    turns += [line.join(talk, {}) for talk in everyone[1:]]
+    turns += [line.join(talk) for talk in everyone[1:]]
     assert [line.before(turn) for turn in turns] == [0, 1, 2]
     assert turns[0].stage == Stage("reading", 1, 2)
     slow.may_answer.release()
@@ -99,12 +99,12 @@ def test_they_are_answered_one_at_a_time_and_in_order(slow: Slow, talks: Talks, 
 
 def test_more_than_may_wait_are_told_so_and_lose_nothing(slow: Slow, talks: Talks, line: Line) -> None:
     for name in ("ann", "bob", "cy"):
-        line.join(given(talks, name), {})
+        line.join(given(talks, name))
         if name == "ann":
             began(slow)
     eve = given(talks, "eve")
     with pytest.raises(Refused, match="2 people wait already"):
-        line.join(eve, {})
+        line.join(eve)
     assert not eve.is_read
     assert eve.given["recording"].exists()
     slow.may_answer.release(3)
@@ -112,17 +112,17 @@ def test_more_than_may_wait_are_told_so_and_lose_nothing(slow: Slow, talks: Talk
 
 def test_one_talk_cannot_be_in_the_line_twice(slow: Slow, talks: Talks, line: Line) -> None:
     ann = given(talks, "ann")
-    line.join(ann, {})
+    line.join(ann)
     with pytest.raises(Refused, match="is being read already"):
-        line.join(ann, {})
+        line.join(ann)
     slow.may_answer.release()
 
 
 def test_whoever_closes_the_page_is_broken_off_or_passed_over(slow: Slow, talks: Talks, line: Line) -> None:
     ann, bob, eve = (given(talks, name) for name in ("ann", "bob", "eve"))
-    first = line.join(ann, {})
+    first = line.join(ann)
     began(slow)
-    second, third = line.join(bob, {}), line.join(eve, {})
+    second, third = line.join(bob), line.join(eve)
     talks.close_session("bob")
     assert line.before(third) == 1
     talks.close_session("ann")
@@ -137,13 +137,13 @@ def test_whoever_closes_the_page_is_broken_off_or_passed_over(slow: Slow, talks:
 
 def test_the_end_of_the_server_breaks_off_everything(slow: Slow, talks: Talks) -> None:
     line = Line(slow, talks)
-    turns = [line.join(given(talks, "ann"), {})]
+    turns = [line.join(given(talks, "ann"))]
     began(slow)
-    turns.append(line.join(given(talks, "bob"), {}))
+    turns.append(line.join(given(talks, "bob")))
     line.close()
     assert [over(turn).refusal for turn in turns] == [GONE, GONE]
     with pytest.raises(Refused):
-        line.join(given(talks, "eve"), {})
+        line.join(given(talks, "eve"))
 
 
 def test_what_cannot_be_answered_is_told_to_the_one_who_asked(
@@ -153,4 +153,4 @@ def test_what_cannot_be_answered_is_told_to_the_one_who_asked(
         raise Refused("ann.mp4 is a playlist")
 
     monkeypatch.setattr(slow, "ask", refuse)
-    assert over(line.join(given(talks, "ann"), {})).refusal == "ann.mp4 is a playlist"
+    assert over(line.join(given(talks, "ann"))).refusal == "ann.mp4 is a playlist"

@@ -16,7 +16,15 @@ from pipelines.serve.messages import DIED, GONE, TOO_SLOW, Refused
 from pipelines.serve.predictor import Predictor
 from pipelines.serve.questions import Answer, Question, Refusal, Setting, Stage
 
-SETTING = Setting(run=Path("run"), device="cpu", workers=0, asr_model=None, most_seconds=60, most_lines=60)
+SETTING = Setting(
+    run=Path("run"),
+    device="cpu",
+    workers=0,
+    asr_model=None,
+    guesses_speakers=False,
+    most_seconds=60,
+    most_lines=60,
+)
 
 
 def obeys(_: Setting, questions: Connection) -> None:

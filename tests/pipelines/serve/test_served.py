@@ -22,6 +22,7 @@ pytestmark = [
 ]
 Visit = Callable[[str], Visitor]
 NAMES = ["Myra", *[""] * 23]
+AS_SHOWN = "\n".join([*["Mira: Well: hm"] * 4, "?: Well: hm"])
 
 
 @pytest.fixture
@@ -70,9 +71,37 @@ def test_a_user_gives_files_and_gets_a_page_and_corrects_a_name(visit: Visit, ho
     assert "(no name), 1 line" in shown[-1]
     assert ann.get("conversation.html").text == "conversation.html of talk.mp4, words.vtt with {}"
     assert ann.get("timeline.csv").text.startswith("timeline.csv of talk.mp4")
-    ann.reads_again(NAMES)
+    ann.reads_again(AS_SHOWN, NAMES)
     assert "with {'Mira': 'Myra', '': ''}" in ann.get("conversation.html").text
     assert all(str(home) not in text for text in shown)
+
+
+def test_a_line_is_another_speakers_whatever_speakers_are_called(visit: Visit) -> None:
+    ann = visit("ann")
+    ann.give("recording", "talk.mp4", b"film")
+    ann.reads()
+    shown = ann.reads_again(AS_SHOWN.replace("?: ", "Mira: ", 1).replace("Mira: ", "Bob: ", 1), NAMES)[-1]
+    assert "Bob: Well: hm\\nMyra: Well: hm\\nMyra: Well: hm\\nMyra: Well: hm\\nMyra: Well: hm" in shown
+    assert "Mira, 4 lines" in shown
+    assert "Bob, 1 line" in shown
+    assert "(no name)" not in shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("Mira: Well: hm", "there are 5 lines, and 1 came back"),
+        (None, "line 2 is no longer `NAME: Well: hm`"),
+        ("", "there are 5 lines, and 0 came back"),
+    ],
+)
+def test_of_lines_nothing_is_changed_but_names(visit: Visit, typed: str | None, told: str) -> None:
+    ann = visit("ann")
+    ann.give("recording", "talk.mp4", b"film")
+    ann.reads()
+    if typed is None:
+        typed = AS_SHOWN.replace("hm\nMira: Well", "hm\nMira Ill", 1)
+    assert told in ann.reads_again(typed, NAMES)[-1]
 
 
 def test_two_users_at_once_see_each_their_own_and_their_place_in_the_line(
