@@ -12,11 +12,12 @@ Dimensions: i channels in, o channels out, frame, y and x positions in, v and u 
 from __future__ import annotations
 
 import torch
-from facenet_pytorch.models.inception_resnet_v1 import BasicConv2d, Block8, Block17
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from extraction.video.network.inception import BasicConv2d, Block8, Block17
 
 TIME_EXTENT = 3
 
@@ -49,7 +50,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     """Fold every batch norm into the convolution before it, in place. Evaluation mode only."""
     for child in module.modules():
         if isinstance(child, BasicConv2d):
-            child.conv = fuse_conv_bn_eval(child.conv, child.bn)
+            child.conv = fuse_conv_bn_eval(child.conv, child.bn)  # type: ignore[arg-type]  # not folded yet
             child.bn = nn.Identity()
             child.relu = nn.ReLU(inplace=True)
     return module
@@ -57,7 +58,11 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
 
 def inflate(module: nn.Module) -> nn.Module:
     """Inflate in place: the residual blocks' first spatial kernels to 3 x k x k, all else to 1 x k x k."""
-    spanning = {block.branch1[1].conv for block in module.modules() if isinstance(block, Block17 | Block8)}
+    spanning = {
+        block.get_submodule("branch1.1.conv")
+        for block in module.modules()
+        if isinstance(block, Block17 | Block8)
+    }
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Conv2d):
