@@ -1,6 +1,6 @@
 """How soon a run does something: its first row, and a run on finished stores that finds nothing to do.
 
-Each run is a process of its own, as typed, with its workers; byte code is cached, as `make install` leaves it.
+Each run is a process of its own, as typed, with its workers; byte code is cached, as it is once installed.
 The first row is there once the part that holds it is renamed into place.
 """
 
@@ -23,7 +23,7 @@ PROGRAM = "from pipelines.extract.command import main; main()"
 
 
 def run() -> dict[str, float]:
-    """Median wall seconds until the first row of each modality is written, and of a run with nothing to do."""
+    """Median wall seconds until a first row is written, by modality, and of a run with nothing to do."""
     with tempfile.TemporaryDirectory() as folder:
         figures: dict[str, float] = {}
         for modality in ("audio", "video", "text"):

@@ -75,18 +75,19 @@ def inflate(module: nn.Module) -> nn.Module:
 def inflated_conv(flat: nn.Conv2d, extent: int) -> nn.Conv3d:
     """Repeat a 2D kernel `extent` times along time, divided by `extent`."""
     height, width = flat.kernel_size
-    convolution = (nn.Conv3d if extent == 1 else TimeConv)(
-        flat.in_channels,
-        flat.out_channels,
-        (extent, height, width),
-        stride=(1, flat.stride[0], flat.stride[1]),
-        padding=(0, int(flat.padding[0]), int(flat.padding[1])),
-        bias=flat.bias is not None,
-    )
-    with torch.no_grad():
-        convolution.weight.copy_(flat.weight[:, :, None] / extent)
-        if flat.bias is not None and convolution.bias is not None:
-            convolution.bias.copy_(flat.bias)
+    with torch.device("meta"):  # no numbers are drawn that others replace
+        convolution = (nn.Conv3d if extent == 1 else TimeConv)(
+            flat.in_channels,
+            flat.out_channels,
+            (extent, height, width),
+            stride=(1, flat.stride[0], flat.stride[1]),
+            padding=(0, int(flat.padding[0]), int(flat.padding[1])),
+            bias=flat.bias is not None,
+        )
+    kernel = (flat.weight.detach()[:, :, None] / extent).expand(-1, -1, extent, -1, -1)
+    convolution.weight = nn.Parameter(kernel.clone(memory_format=torch.contiguous_format))
+    if flat.bias is not None:
+        convolution.bias = nn.Parameter(flat.bias.detach().clone())
     return convolution
 
 

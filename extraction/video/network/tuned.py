@@ -57,13 +57,14 @@ def load_network(
         WeightsUnavailable: the file holds neither, or networks of folds, or was tuned for another layer.
     """
     record = tuning_of(weights)
-    flat = InceptionResnetV1()
     if record is None:
-        flat.load_state_dict(load_vggface2(weights))
+        with torch.device("meta"):  # no numbers are drawn that others replace
+            flat = InceptionResnetV1()
+        flat.load_state_dict(load_vggface2(weights), assign=True)
         return InflatedInceptionResnet(flat, layer=layer, over_time=over_time).eval()
     check_is_one(weights, record)
     check_layer(weights, record, layer)
-    network = InflatedInceptionResnet(flat, layer=layer, over_time=over_time)
+    network = InflatedInceptionResnet(InceptionResnetV1(), layer=layer, over_time=over_time)
     del network.embedding  # it would be another network's: face_embedding fails instead of misleading
     state = load_file(weights.path)
     found = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}
