@@ -12,7 +12,7 @@ import torch
 from summer import threads
 from summer.runs.timing import read_times, timed
 from summer.threads import AT_MOST, LARGE_PARAMETERS, ThreadsError, computing_with, share, threads_for
-from summer.training.history import Watch
+from summer.training.history import EpochRecord, Watch
 
 
 @pytest.fixture(autouse=True)
@@ -74,9 +74,11 @@ def test_the_number_holds_in_the_block_and_is_left_as_it_was() -> None:
 
 def test_the_times_of_an_epoch_say_its_threads(tmp_path: Path) -> None:
     silent = Watch(on_step=lambda *_: None, on_epoch=lambda *_: None, should_stop=lambda: False)
-    record = type("Record", (), {"epoch": 1})()
+    record = EpochRecord(
+        epoch=1, losses={}, learning_rate=0.1, selected_on="dev", loss=1.0, w_f1=0.5, drawn={}
+    )
     with computing_with(3):
-        timed(silent, tmp_path).on_epoch("mlp", record)  # type: ignore[arg-type]
+        timed(silent, tmp_path).on_epoch("mlp", record)
     assert [took.threads for took in read_times(tmp_path, "mlp")] == [3]
     path = tmp_path / "mlp-seconds.json"
     of_old = [
