@@ -50,7 +50,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     """Fold every batch norm into the convolution before it, in place. Evaluation mode only."""
     for child in module.modules():
         if isinstance(child, BasicConv2d):
-            child.conv = fuse_conv_bn_eval(child.conv, child.bn)  # type: ignore[arg-type]  # not folded yet
+            child.conv = fuse_conv_bn_eval(child.conv, child.bn)  # type: ignore[arg-type, type-var]  # not folded yet
             child.bn = nn.Identity()
             child.relu = nn.ReLU(inplace=True)
     return module
