@@ -162,6 +162,8 @@ def _extract_pending(
     total, done = len(wanted_rows(job)), 0
     errors: list[str] = []
     on_progress(Progress(total, total - pending, failed))
+    if not blocks:
+        return 0, errors  # no engine is started, and no worker loads a model, for nothing
     for result in engine.run(_measuring(job), takewhile(lambda _: not should_stop(), blocks)):
         if result.error:
             errors.append(f"{result.block.clips[0].utterance.id} and on: {result.error}")

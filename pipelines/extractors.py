@@ -13,14 +13,16 @@ from extraction import weights
 from extraction.corpora import Corpus
 from extraction.extractor import Extractor
 from extraction.weights import Weights, WeightsUnavailable
+from extraction.weights.memory import remembered
 from pipelines.recipe import Recipe, VideoRecipe
 from summer.corpus import Modality
 
 if TYPE_CHECKING:
-    from extraction.text.training import TuningProgress
+    from extraction.text.options import TuningProgress
     from extraction.video.extractor import LFNet3D
 
 LOGGER = logging.getLogger("extraction")
+WHOLE = "whole"  # what is remembered of a file that could be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ def build_extractor(modality: Modality, setting: Setting) -> Extractor:
 
 
 def _text(setting: Setting) -> Extractor:
-    from pipelines.text_encoders import build_text  # imports torch and transformers
+    from pipelines.text_encoders import build_text
 
     return build_text(setting)
 
@@ -60,9 +62,9 @@ def _audio(_: Setting) -> Extractor:
 
 def _video(setting: Setting) -> Extractor:
     from extraction.video.by_speaker import BySpeaker
-    from extraction.video.extractor import LISTENING, LFNet3D
-    from extraction.video.network.folded import load_folds
-    from extraction.video.network.tuned import check_layer, tuning_of
+    from extraction.video.extractor import LFNet3D
+    from extraction.video.network.record import check_layer, tuning_of
+    from extraction.video.options import LISTENING
 
     recipe = setting.recipe.video
     given = Path(recipe.weights) if recipe.weights else None
@@ -91,8 +93,18 @@ def _video(setting: Setting) -> Extractor:
     _check_folds(recipe, extractor)
     if extractor.folds is not None:
         extractor.folds.check(setting.corpus)
-        load_folds(found, layer=recipe.layer, over_time=recipe.over_time)  # damage is to be told now
+        remembered(
+            "folds", [found.sha256, recipe.layer, recipe.over_time], lambda: _read_folds(found, recipe)
+        )
     return extractor
+
+
+def _read_folds(found: Weights, recipe: VideoRecipe) -> str:
+    """Read all networks: damage is to be told before the first clip, not by a worker."""
+    from extraction.video.network.folded import load_folds  # imports torch
+
+    load_folds(found, layer=recipe.layer, over_time=recipe.over_time)
+    return WHOLE
 
 
 def _check_folds(recipe: VideoRecipe, extractor: LFNet3D) -> None:
@@ -118,16 +130,22 @@ def judge_of(recipe: VideoRecipe) -> Weights | None:
     if recipe.speaking == "motion":
         return None
     if recipe.speaking:
-        from extraction.video.faces.speaking import load_network  # imports torch
-
         given = weights.active_speaker(Path(recipe.speaking))
-        load_network(given, "cpu")  # a wrong file is to be told now, not at the first clip with two faces
+        remembered("judge", given.sha256, lambda: _read_judge(given))
         return given
     try:
         return weights.active_speaker()
     except WeightsUnavailable as reason:
         LOGGER.warning("%s. Who talks is judged by the motion of mouths and the loudness instead", reason)
         return None
+
+
+def _read_judge(given: Weights) -> str:
+    """Read the network: a wrong file is to be told now, not at the first clip with two faces."""
+    from extraction.video.faces.speaking import load_network  # imports torch
+
+    load_network(given, "cpu")
+    return WHOLE
 
 
 BUILDERS: Mapping[Modality, Callable[[Setting], Extractor]] = {

@@ -14,7 +14,7 @@ from extraction.extractor import Clip, Extractor
 from extraction.folds import deal
 from extraction.text import RobertaText
 from extraction.text.folds import Fold, OutOfFoldText, fit_alignment, without_fold
-from extraction.text.training import TuningOptions
+from extraction.text.options import TuningOptions
 from extraction.text.tuning import tune_text
 from pipelines.extractors import Setting
 from pipelines.recipe import TuningRecipe

@@ -10,7 +10,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +20,7 @@ from itertools import islice
 from extraction.engines.engine import Block, BlockResult, EngineError
 from extraction.extractor import Clip, Extractor, Outcome
 from summer.corpus import Status
+from summer.threads import use
 
 MOST_DEATHS = 3  # of the first clips of a run, before the engine rather than the clips is blamed
 BLOCKS_WAITING = 1  # beside one per worker, so that none is idle for long; more would delay a stop
@@ -173,15 +173,7 @@ def _start_worker(extractor: Extractor, threads: int) -> None:
     _extractor = extractor
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process decides how to stop
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    set_threads(threads)
-
-
-def set_threads(threads: int) -> None:
-    """How many threads this process may use for inference."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)
-    if "cv2" in sys.modules:
-        sys.modules["cv2"].setNumThreads(threads)
+    use(threads)
 
 
 def _end_with_parent() -> None:

@@ -22,8 +22,9 @@ from types import ModuleType
 from typing import Any
 
 from extraction.engines.engine import Block, BlockResult, EngineError
-from extraction.engines.local import BLOCKS_WAITING, MOST_DEATHS, PROGRAM_ERRORS, killer, set_threads
+from extraction.engines.local import BLOCKS_WAITING, MOST_DEATHS, PROGRAM_ERRORS, killer
 from extraction.extractor import Clip, Extractor, Outcome
+from summer.threads import use
 
 LOGGER = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -265,7 +266,7 @@ class _Actor:
 
     def __init__(self, extractor: Extractor, threads: int) -> None:
         self.extractor = extractor
-        set_threads(threads)
+        use(threads)
 
     def ready(self) -> tuple[str, Mapping[str, str]]:
         """Its node, and what it works with."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import EvalPrediction, PreTrainedModel
 
 from extraction.text.batches import pad_passages
-from extraction.text.encoder import summary
+from extraction.text.encoding import summary
 from extraction.text.passages import Passage
 from summer.metrics import confusion_of, weighted_f1
 

@@ -1,7 +1,8 @@
 """RobertaText: the vector of an utterance in its dialogue, from a frozen or fine-tuned encoder.
 
 Paper: sections 3.3 and 4.3. dim is the encoder's width: 768 for roberta-base, 1024 for roberta-large. The
-vector is the last layer's state of the start token, or its mean over the utterance's own words.
+vector is the last layer's state of the start token, or its mean over the utterance's own words. Here is how
+that is configured, and what a store says of it; encoding.py computes it, which loads torch.
 
 On CPU one worker process per core, with one thread each, is faster than one process with all cores: the
 matrices of one utterance are too small to share (docs/performance.md).
@@ -11,33 +12,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float, Int
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
-from torch import Tensor
 
-from extraction.devices import in_halves
 from extraction.extractor import Clip, Outcome, fingerprint_of
-from extraction.text.batches import batches_by_tokens, pad_passages
 from extraction.text.context import Context, TextInput, read_inputs, said_in_reach
+from extraction.text.described import TextModelError, described
 from extraction.text.passages import Passage, read_passages
-from extraction.text.pretrained import TextModelError, fitting, read_config, read_encoder, read_wordlist
 from extraction.tuned_text import TUNING_RECORD
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
 from summer.store import EncoderHead, StoreError
 
+if TYPE_CHECKING:
+    from extraction.text.pretrained import Wordlist
+
 VECTORS = ("start", "mean")
 MODES = ("frozen", "tuned")
-
-TOKENS_ON_CPU = 512  # of a batch, padding included; measured: larger ones leave the processor's cache
-TOKENS_ON_CUDA = 32768
 HEAD = "head.safetensors"
 
 
@@ -84,16 +82,16 @@ class RobertaText:
             window_tokens=window_tokens,
             reading=reading,
         )
-        config = read_config(weights.path)
+        model = described(weights.path)
         self.weights = weights
-        self.context = fitting(asked, weights.path)
+        self.context = replace(asked, window_tokens=min(window_tokens, model.most_tokens))
         self.vector = vector
         self.device = device
         self.batch_size = batch_size
-        self.dim = int(config.hidden_size)
+        self.dim = model.width
         self.columns: Mapping[str, str] = {"tokens": "int", "cut_tokens": "int"}
         self.settings: Mapping[str, str] = {
-            "model": f"{config.model_type}, {config.num_hidden_layers} layers, {config.hidden_size} wide",
+            "model": f"{model.kind}, {model.layers} layers, {model.width} wide",
             "weights": weights.sha256,
             "mode": mode,
             **(_tuning_settings(weights.path) if mode == "tuned" else {}),
@@ -124,8 +122,10 @@ class RobertaText:
         Raises:
             DeviceMemoryError: not even one passage fits the device.
         """
+        from extraction.text.encoding import vectors_of  # imports torch: not to say what there is to do
+
         passages = self.passages(clips)
-        vectors = self._vectors(passages)
+        vectors = vectors_of(passages, self)
         outcomes = [Outcome(status=Status.MISSING, reason="no words")] * len(clips)
         for passage, found in zip(passages, vectors, strict=True):
             for k, clip in enumerate(passage.clips):
@@ -143,53 +143,18 @@ class RobertaText:
 
     def inputs(self, clips: Sequence[Clip]) -> list[TextInput | None]:
         """What reading "utterance" reads for each clip; None where the utterance has no words."""
-        words = read_wordlist(self.weights.path, self.context.speakers)
+        words = self._words()
         return read_inputs(clips, self.context, words.frame, words.tokenise)
 
     def passages(self, clips: Sequence[Clip]) -> list[Passage]:
         """What the encoder reads for the clips; those without words are in none of them."""
-        words = read_wordlist(self.weights.path, self.context.speakers)
+        words = self._words()
         return read_passages(clips, self.context, words.frame, words.tokenise)
 
-    def _vectors(self, passages: Sequence[Passage]) -> list[NDArray[np.float32]]:
-        """(utterances, dim) of each passage."""
-        vectors: list[NDArray[np.float32]] = [np.empty((0, self.dim), np.float32)] * len(passages)
-        most_tokens = TOKENS_ON_CPU if self.device == "cpu" else TOKENS_ON_CUDA
-        lengths = [len(passage.ids) for passage in passages]
-        for batch in batches_by_tokens(lengths, most_tokens=most_tokens, most_rows=self.batch_size):
-            longest = f"a passage of up to {lengths[batch[0]]} tokens"
-            found = in_halves(self._encode, [passages[position] for position in batch], one=longest)
-            ends = np.cumsum([len(passages[position].clips) for position in batch])
-            for position, part in zip(
-                batch, np.split(torch.cat(found).cpu().numpy(), ends[:-1]), strict=True
-            ):
-                vectors[position] = part
-        return vectors
+    def _words(self) -> Wordlist:
+        from extraction.text.pretrained import read_wordlist  # imports transformers
 
-    def _encode(self, passages: Sequence[Passage]) -> Float[Tensor, "utterance dim"]:
-        encoder = read_encoder(self.weights.path, self.weights.sha256, self.context.speakers, self.device)
-        pad = read_wordlist(self.weights.path, self.context.speakers).pad
-        ids, attended, own, lengths = (tensor.to(self.device) for tensor in pad_passages(passages, pad))
-        with torch.inference_mode():
-            states = encoder(input_ids=ids, attention_mask=attended).last_hidden_state
-            return summary(states, own, lengths, self.vector).float()
-
-
-def summary(
-    states: Float[Tensor, "row token dim"],
-    own: Bool[Tensor, "row token"],
-    lengths: Int[Tensor, " utterance"],
-    vector: str,
-) -> Float[Tensor, "utterance dim"]:
-    """One vector per utterance: its row's start token's state, or the mean over its own words.
-
-    Args:
-        own: True for the own words of the utterances, which stand in the order of rows and tokens.
-        lengths: own words of each utterance.
-    """
-    if vector == "start":
-        return states[:, 0]
-    return torch.segment_reduce(states[own].float(), "mean", lengths=lengths)
+        return read_wordlist(self.weights.path, self.context.speakers)
 
 
 def _outcome(passage: Passage, k: int, vector: NDArray[np.float32]) -> Outcome:

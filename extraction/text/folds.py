@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from extraction.extractor import Clip, Outcome, fingerprint_of
 from extraction.folds import dialogues_to_align_by, fold_of_clip, with_logits
+from extraction.text.described import TextModelError
 from extraction.text.encoder import RobertaText
-from extraction.text.pretrained import TextModelError
 from summer.corpus import Modality, Split
 from summer.folds import Alignment, procrustes
 from summer.store import EncoderHead

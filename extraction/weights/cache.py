@@ -19,7 +19,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from summer.durable import DiskError, file_sha256
+from extraction.weights.memory import cache_folder, known_sha256
+from summer.durable import DiskError
 
 LOGGER = logging.getLogger(__name__)
 README = "README.txt"
@@ -45,12 +46,6 @@ class Weights:
     sha256: str
     source: str
     name: str = ""
-
-
-def cache_folder() -> Path:
-    """The folder of our own cache: $SUMMER_CACHE, else ~/.cache/summer. It may not exist yet."""
-    named = os.environ.get("SUMMER_CACHE", "")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "summer"
 
 
 def digest_of_digests(digests: Mapping[str, str]) -> str:
@@ -135,7 +130,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 def _is_whole(entry: Path) -> bool:
     try:
-        digests = {path.name: file_sha256(path) for path in entry.iterdir() if path.name != README}
+        digests = {path.name: known_sha256(path) for path in entry.iterdir() if path.name != README}
     except (OSError, DiskError):
         return False
     return entry.name.endswith(f"-{digest_of_digests(digests)}")

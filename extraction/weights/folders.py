@@ -9,26 +9,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from huggingface_hub import get_token, hf_hub_url, snapshot_download
-from huggingface_hub.constants import HF_HUB_CACHE
-from huggingface_hub.errors import HfHubHTTPError
-
 from extraction.weights.cache import (
     Weights,
     WeightsUnavailable,
-    cache_folder,
     digest_of_digests,
     keep,
     kept,
     ready_cache,
 )
+from extraction.weights.memory import cache_folder, known_sha256
 from extraction.weights.upstream import PROBE_SECONDS, SourceError, require_answer
-from summer.durable import file_sha256
 
 LOGGER = logging.getLogger(__name__)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-# A broken connection is an error of the HTTP library beneath huggingface_hub, another in other versions.
-HUB_ERRORS = (OSError, cast(type[Exception], HfHubHTTPError.__bases__[0]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +91,10 @@ def _cached(kind: ModelFolders, name: str) -> Weights | None:
     entry = kept(kind.on_index[name].stem) if name in kind.on_index else None
     if entry is not None:
         return _complete(kind, entry, "cache")
+    from huggingface_hub import (
+        snapshot_download,
+    )  # takes a third of a second, which a folder need not wait for
+
     try:
         return _complete(kind, Path(snapshot_download(kind.hub_id(name), local_files_only=True)), "cache")
     except (OSError, WeightsUnavailable):  # absent, or only a part of it
@@ -105,6 +102,8 @@ def _cached(kind: ModelFolders, name: str) -> Weights | None:
 
 
 def _fetched(kind: ModelFolders, name: str) -> Weights:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
     tried = []
     try:
         return _complete(kind, _from_hub(kind, kind.hub_id(name)), "hub")
@@ -125,6 +124,11 @@ def _fetched(kind: ModelFolders, name: str) -> Weights:
 
 
 def _from_hub(kind: ModelFolders, hub_id: str) -> Path:
+    from huggingface_hub import get_token, hf_hub_url, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # A broken connection is an error of the HTTP library beneath huggingface_hub, another in other versions.
+    hub_errors = (OSError, cast(type[Exception], HfHubHTTPError.__bases__[0]))
     require_answer(hf_hub_url(hub_id, "config.json"), token=get_token())
     LOGGER.info("fetching %s from the hub", hub_id)
     wanted = [*kind.files, *kind.beside]
@@ -135,7 +139,7 @@ def _from_hub(kind: ModelFolders, hub_id: str) -> Path:
             )
             if any(folder.glob(weights)):
                 break
-    except HUB_ERRORS as problem:
+    except hub_errors as problem:
         raise SourceError(f"{hub_id}: {problem or type(problem).__name__}") from problem
     return folder
 
@@ -156,5 +160,5 @@ def _complete(kind: ModelFolders, folder: Path, source: str) -> Weights:
         raise WeightsUnavailable(f"{folder} lacks {' and '.join(missing)}; give {kind.whole}")
     weights = next(files for files in map(list, map(folder.glob, kind.weights)) if files)
     files = {path for pattern in kind.files for path in folder.glob(pattern)} | set(weights)
-    digests = {path.name: file_sha256(path) for path in files}
+    digests = {path.name: known_sha256(path) for path in files}
     return Weights(path=folder, sha256=digest_of_digests(digests), source=source)

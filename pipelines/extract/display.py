@@ -18,7 +18,7 @@ from extraction.corpora import Corpus
 from extraction.corrections import corrections_since
 from extraction.plan import Job, finished_sources, finished_statuses, pending_blocks, stored_rows
 from extraction.run import Progress, Report
-from extraction.text import TuningProgress
+from extraction.text.options import TuningProgress
 from pipelines.console import same_command, typed_again, utterances_told, where_shown
 from pipelines.extractors import Setting
 from summer.corpus import Modality, Split, Status

@@ -25,6 +25,7 @@ from pipelines.extract.reduction import RecipeReduction, reduction_of
 from pipelines.extractors import Setting, build_extractor
 from pipelines.recipe import load_recipe, recipe_of_dataset
 from summer.corpus import Modality
+from summer.threads import cores, share
 
 DONE, LEFT_UNDONE, UNEXPECTED_FAILURES, NOT_REDUCED = 0, 1, 3, 4
 ENGINES = ("local", "ray")
@@ -43,6 +44,7 @@ def carry_out(order: ExtractionOrder) -> int:
     """
     console = Console(soft_wrap=True)
     modalities = _modalities(order.modality)
+    console.print(f"reading {order.dataset}", highlight=False)  # before what takes seconds
     recipe = load_recipe(order.recipe or recipe_of_dataset(order.dataset), order.overrides)
     device = _device(order)
     corpus = open_corpus(order.dataset, order.root, recipe.corpus)
@@ -75,7 +77,8 @@ def _one_modality(
     *,
     reduction: RecipeReduction | None,
 ) -> int:
-    engine, workers = _engine(order, setting.device)
+    # openSMILE knows no GPU: sound gets a worker a core wherever it is heard
+    engine, workers = _engine(order, "cpu" if modality is Modality.AUDIO else setting.device)
     if order.dry_run and modality is Modality.TEXT and setting.recipe.text.mode == "tuned":
         print_tuning_plan(console, setting)
         return DONE
@@ -119,13 +122,12 @@ def _modalities(name: str) -> list[Modality]:
 
 def engine_for(workers: int | None, device: str) -> tuple[Engine, int]:
     """An engine, and how many worker processes it has: by default as many as the machine can feed."""
-    cores = len(os.sched_getaffinity(0))
     if workers is None:
-        most = max(1, min(MOST_CUDA_WORKERS, cores // CORES_PER_CUDA_WORKER))
-        workers = cores if device == "cpu" else most
+        most = max(1, min(MOST_CUDA_WORKERS, cores() // CORES_PER_CUDA_WORKER))
+        workers = cores() if device == "cpu" else most
     if workers == 0:
         return InProcess(), 0
-    return LocalProcesses(workers=workers, threads=max(1, cores // workers)), workers
+    return LocalProcesses(workers=workers, threads=share(workers)), workers
 
 
 def _engine(order: ExtractionOrder, device: str) -> tuple[Engine, int | None]:
@@ -142,8 +144,8 @@ def _engine(order: ExtractionOrder, device: str) -> tuple[Engine, int | None]:
 
     address = order.address or os.environ.get("RAY_ADDRESS", "")
     on_gpu = device != "cpu"
-    cores, gpus = (CORES_PER_CUDA_WORKER, 1 / MOST_CUDA_WORKERS) if on_gpu else (1, 0.0)
-    return RayCluster(address=address, actors=order.workers, cores=cores, gpus=gpus), order.workers
+    of_each, gpus = (CORES_PER_CUDA_WORKER, 1 / MOST_CUDA_WORKERS) if on_gpu else (1, 0.0)
+    return RayCluster(address=address, actors=order.workers, cores=of_each, gpus=gpus), order.workers
 
 
 def _device(order: ExtractionOrder) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.console import add_command, same_command
+from summer.threads import ask_for
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -24,6 +25,7 @@ LANGUAGE = "of the speech, two letters such as en [default: told from the sound;
 GUESS_SPEAKERS = "guess who says the lines without a speaker, by voice and face; marked as guessed"
 PAUSE = "silence after which another conversation begins"
 DEVICE = "auto (a GPU if there is one, else the CPU), cpu or cuda:N"
+THREADS = "threads that each process computes with [default: OMP_NUM_THREADS, else by the size of the work]"
 WORKERS = "processes [default: as many as the machine can feed; 0: none but this one]"
 
 
@@ -51,9 +53,11 @@ class PredictionOrder:
     device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
     overwrite: Annotated[bool, typer.Option("--overwrite", help="extract everything anew")] = False
     workers: Annotated[int | None, typer.Option(min=0, help=WORKERS, show_default=False)] = None
+    threads: Annotated[int | None, typer.Option(min=1, help=THREADS, show_default=False)] = None
 
 
 def _predict(order: PredictionOrder) -> int:
+    ask_for(order.threads)
     from pipelines.predict.run import carry_out  # imports torch: not for --help
 
     return carry_out(order)

@@ -62,7 +62,7 @@ def extractor_of(
 
 
 def _text(origin: FeatureOrigin, run: Path, _: Corpus, __: Path, device: str) -> Extractor:
-    from extraction.text import RobertaText  # imports torch and transformers
+    from extraction.text import RobertaText
     from extraction.text.folds import OutOfFoldText
 
     def encoder(role: str) -> RobertaText:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.console import add_command, same_command
+from summer.threads import ask_for
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -18,6 +19,7 @@ OUT = "folder of the page: page.md, page.html, figures, runs/ and jobs/"
 SEEDS = "such as 0-4 or 0,3"
 OVERRIDE = "change one key of the recipe for every system; may be repeated"
 JOBS = "systems that are trained at once [default: one per GPU; without, one per core, at most one per 8 GiB]"
+THREADS = "threads that each job computes with [default: OMP_NUM_THREADS, else by the size of the work]"
 ON_TEST = "leave out what choosing on test would report"
 WITHOUT = "leave out a system, by its name in --dry-run; the page says so; may be repeated"
 DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N"
@@ -40,6 +42,7 @@ class ReproductionOrder:
     seeds: Annotated[str, typer.Option(help=SEEDS)] = "0-2"
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     jobs: Annotated[int | None, typer.Option(min=1, help=JOBS, show_default=False)] = None
+    threads: Annotated[int | None, typer.Option(min=1, help=THREADS, show_default=False)] = None
     device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
     without: Annotated[tuple[str, ...], typer.Option("--without", metavar="NAME", help=WITHOUT)] = ()
     without_test_selection: Annotated[bool, typer.Option("--without-test-selection", help=ON_TEST)] = False
@@ -48,6 +51,7 @@ class ReproductionOrder:
 
 
 def _reproduce(order: ReproductionOrder) -> int:
+    ask_for(order.threads)
     from pipelines.reproduce.run import carry_out  # imports torch: not for --help
 
     return carry_out(order)

@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from summer.durable import write_aside
+from summer.threads import AT_MOST
 
 SECONDS_BETWEEN_LOOKS = 0.1
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ class Yard:
     Args:
         folder: of jobs.
         devices: one per place, "auto" where the command shall choose; as many jobs are done at once.
-        threads: per job.
+        threads: per job, at most; fewer where its model is small.
         inherited: file descriptors that jobs keep open, such as one that holds a lock.
         program: what is given a job's words.
     """
@@ -201,7 +201,7 @@ def _begun(job: Job, yard: Yard, place: int) -> _Work:
             stdin=subprocess.PIPE,  # held open, never written to: its end tells that this process is gone
             stdout=file,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **dict.fromkeys(THREADS, str(yard.threads)), "COLUMNS": "160"},
+            env={**os.environ, AT_MOST: str(yard.threads), "COLUMNS": "160"},
             pass_fds=tuple(yard.inherited),
         )
     return _Work(job=job, process=process, place=place, begun=time.monotonic())

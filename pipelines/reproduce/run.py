@@ -29,6 +29,7 @@ from summer.conversations.reading import Conversations, read_conversations
 from summer.corpus import Modality
 from summer.durable import explained_disk_errors, write_aside
 from summer.runs.folder import RunError
+from summer.threads import share
 from summer.training.preparation import prepare
 
 DONE, INCOMPLETE = 0, 1
@@ -215,7 +216,7 @@ def _do(
     yard = Yard(
         folder=order.out / "jobs",
         devices=devices,
-        threads=max(1, len(os.sched_getaffinity(0)) // len(devices)),
+        threads=share(len(devices)),
         inherited=(lock,),
     )
     count = 0

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipelines.console import add_command, typed_again
+from summer.threads import ask_for
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -29,6 +30,7 @@ TEST_CURVE = (
     "score test after every epoch as well: it chooses nothing, and shows what choosing on it would add"
 )
 TEACHER = "take the teachers of another run, which needs the same seeds, instead of training some"
+THREADS = "threads that each process computes with [default: OMP_NUM_THREADS, else by the size of the work]"
 OVERRIDE = "change one key of the recipe, such as student.learning_rate=1e-4; may be repeated"
 DISTRIBUTIONS = "draw the student's features beside the teacher's while it learns (the paper's figure 7)"
 PROJECTION = "draw features before and after by t-SNE (the paper's figure 6)"
@@ -56,6 +58,7 @@ class TrainingOrder:
     test_curve: Annotated[bool, typer.Option("--test-curve", help=TEST_CURVE)] = False
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
+    threads: Annotated[int | None, typer.Option(min=1, help=THREADS, show_default=False)] = None
     precision: Annotated[str, typer.Option(help="no (float32), bf16 or fp16")] = "no"
     resume: Annotated[bool, typer.Option("--resume", help="continue a stopped run; add seeds or models")] = (
         False
@@ -74,6 +77,7 @@ def _train(order: TrainingOrder) -> int:
         # torch reads this when it is loaded. Each of several processes would warn that it looked for
         # parameters without a gradient and found none in the first batch; another batch has some.
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    ask_for(order.threads)
     from pipelines.train.run import carry_out  # imports torch: not for --help
 
     return carry_out(order)

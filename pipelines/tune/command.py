@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipelines.console import add_command, same_command
+from summer.threads import ask_for
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -23,6 +24,7 @@ RECIPE = (
     "manifest]"
 )
 OVERRIDE = "change one key of the recipe, such as video.tuning.epochs=4; may be repeated"
+THREADS = "threads that each process computes with [default: OMP_NUM_THREADS, else by the size of the work]"
 WORKERS = "processes that look for the faces of a corpus [default: as summer-extract]"
 
 
@@ -47,11 +49,13 @@ class TuningOrder:
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N")] = "auto"
     workers: Annotated[int | None, typer.Option(min=0, help=WORKERS)] = None
+    threads: Annotated[int | None, typer.Option(min=1, help=THREADS, show_default=False)] = None
 
 
 def _tune(order: TuningOrder) -> int:
     if "WORLD_SIZE" in os.environ:
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # as summer-train does
+    ask_for(order.threads)
     from pipelines.tune.run import carry_out  # imports torch: not for --help
 
     return carry_out(order)

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from extraction.video.clips.people import People, PeopleProgress, Person
+from extraction.video.network.record import tuning_of
 from extraction.video.network.training import TuningProgress
-from extraction.video.network.tuned import tuning_of
 from extraction.video.tuning_folds import AligningProgress
 from extraction.weights import Weights
 

@@ -24,8 +24,8 @@ from extraction.video.clips.utterances import Utterances
 from extraction.video.extractor import LFNet3D
 from extraction.video.folds import VideoFolds
 from extraction.video.network.backbones import load_detector
+from extraction.video.network.record import check_is_one, tuning_of
 from extraction.video.network.training import TuningOptions, TuningStopped
-from extraction.video.network.tuned import check_is_one, tuning_of
 from extraction.video.tuning import Tuning, tune_video
 from extraction.video.tuning_folds import FoldsTuning, tune_folds
 from extraction.weights import Weights

@@ -1,4 +1,4 @@
-"""How long each epoch of a model took: `seed<N>/<model>-seconds.json`, beside its history.
+"""How long each epoch of a model took, on how many threads: `seed<N>/<model>-seconds.json`, by its history.
 
 It is no part of the history, which is the same to the byte however often a training is stopped and resumed.
 An epoch is all that lies between the ends of two: its steps, the look at the split that chooses, and what is
@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from summer.durable import write_aside
+from summer.threads import in_use
 from summer.training.history import EpochRecord, Watch
 
 
@@ -25,11 +26,13 @@ class EpochTime:
     Args:
         seconds: by the clock on the wall.
         processor_seconds: of all threads of the process.
+        threads: that it computed with; None where it was not noted.
     """
 
     epoch: int
     seconds: float
     processor_seconds: float
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ def timed(watch: Watch, folder: Path) -> Watch:
             epoch=record.epoch,
             seconds=now["wall"] - last["wall"],
             processor_seconds=now["processor"] - last["processor"],
+            threads=in_use(),
         )
         _keep(folder / f"{model}-seconds.json", took)
         last.update(now)

@@ -10,6 +10,8 @@ from importlib.metadata import version
 
 BENCHMARKS = (
     "startup",
+    "first_row",
+    "threads",
     "audio",
     "text",
     "video",

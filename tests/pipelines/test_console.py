@@ -47,7 +47,7 @@ CASES: dict[str, Case] = {
         "pipelines.extract.run.carry_out",
         "--dataset demo --modality audio --root raw --out there --recipe meld -o a.b=1 -o c.d=2 --device cpu "
         "--workers 0 --batch-size 3 --shard 1/2 --limit 4 --retry-failed --overwrite --strict --keep-crops "
-        "--dry-run --engine ray --address there:6379",
+        "--dry-run --engine ray --address there:6379 --threads 1",
         ExtractionOrder(
             dataset="demo",
             modality="audio",
@@ -67,6 +67,7 @@ CASES: dict[str, Case] = {
             dry_run=True,
             engine="ray",
             address="there:6379",
+            threads=1,
         ),
     ),
     "train": (
@@ -75,7 +76,7 @@ CASES: dict[str, Case] = {
         "--recipe demo --features f --store a.h5 --store b.h5 --out there --stage student --model mlp "
         "--model teacher --modality audio "
         "--seeds 0-4 --teacher other --select-on test --test-curve -o a.b=1 -o c.d=2 --device cuda:1 "
-        "--precision bf16 --resume --overwrite --projection --distributions",
+        "--precision bf16 --threads 1 --resume --overwrite --projection --distributions",
         TrainingOrder(
             recipe="demo",
             features=Path("f"),
@@ -91,6 +92,7 @@ CASES: dict[str, Case] = {
             overrides=("a.b=1", "c.d=2"),
             device="cuda:1",
             precision="bf16",
+            threads=1,
             resume=True,
             overwrite=True,
             projection=True,

@@ -25,12 +25,12 @@ from dataclasses import dataclass, fields, replace
 import cv2
 import numpy as np
 import torch
-from facenet_pytorch.models.mtcnn import ONet, PNet, RNet
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
-from torchvision.ops import batched_nms
 
 from extraction.devices import in_halves
+from extraction.video.faces.mtcnn import trained_networks
+from extraction.video.faces.overlaps import without_overlaps
 
 WINDOW_PIXELS = 12  # what one position of P sees
 STRIDE_PIXELS = 2
@@ -66,7 +66,7 @@ class Candidates:
 
     def without_overlaps(self, most: float) -> Candidates:
         """Of candidates in one picture whose intersection over union passes `most` keep the likelier one."""
-        return self[batched_nms(self.boxes, self.probabilities, self.pictures, most)]
+        return self[without_overlaps(self.boxes, self.probabilities, self.pictures, most)]
 
 
 class Cascade:
@@ -75,8 +75,8 @@ class Cascade:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.networks = [
-            network().eval().to(device=device, memory_format=torch.channels_last)
-            for network in (PNet, RNet, ONet)
+            network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            for network in trained_networks()
         ]
 
     @torch.inference_mode()

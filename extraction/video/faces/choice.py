@@ -22,13 +22,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from extraction.video.faces.tracks import Track
+from extraction.video.options import FaceChoice
 
-FaceChoice = Literal["talking", "speaker", "largest", "central"]
 LEAST_SHARE = 0.2  # of the keyframes
 LEAST_CONFIDENCE = 0.9
 MOST_JUDGED = 6

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from extraction.video.faces.cascade import Candidates, Cascade
+from extraction.video.options import SMALLEST_SHARES
 
-SMALLEST_SHARES = (1 / 12, 1 / 24)  # of the picture's shorter side, one search each
 SMALLEST_PIXELS = 20.0  # of a face, in the whole picture: below, MTCNN finds little but noise
 SEARCHED_PIXELS = 30.0  # what the smallest face is shrunken to
 

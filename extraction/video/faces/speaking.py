@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from extraction.video.faces.following import SLOTS_PER_SECOND, Stretch
 from extraction.video.network.cepstra import FRAME_SAMPLES, SAMPLING_RATE, STEP_SAMPLES, cepstra
 from extraction.video.network.lr_asd import CEPSTRA_PER_SLOT, ActiveSpeakerNetwork, folded, renamed
-from extraction.weights import Weights, load_active_speaker
+from extraction.weights import Weights
+from extraction.weights.states import load_active_speaker
 
 LEAST_SLOTS = 5  # of a stretch; the network's own reach in time
 SLOT_SAMPLES = SAMPLING_RATE // SLOTS_PER_SECOND

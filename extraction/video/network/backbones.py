@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,42 +18,13 @@ from extraction.devices import in_halves
 from extraction.video.faces.alignment import standardised
 from extraction.video.faces.detection import FaceDetector
 from extraction.video.network.folded import FoldNetworks, folds_in, load_folds
-from extraction.video.network.lfnet3d import (
-    R3D_DIM,
-    InflatedInceptionResnet,
-    KineticsResnet,
-    Layer,
-    OverTime,
-    sequence_vector,
-    width_of,
-)
+from extraction.video.network.lfnet3d import InflatedInceptionResnet, KineticsResnet, sequence_vector
 from extraction.video.network.tuned import load_network
-from extraction.weights import Weights, WeightsUnavailable, load_kinetics_r3d18
+from extraction.video.options import BackboneName, Layer, OverTime
+from extraction.weights import Weights, WeightsUnavailable
+from extraction.weights.states import load_kinetics_r3d18
 
 NetworkT = TypeVar("NetworkT", bound=torch.nn.Module)
-BackboneName = Literal["inception_resnet_v1", "r3d_18"]
-
-
-def dim_of(backbone: BackboneName, layer: Layer, over_time: OverTime) -> int:
-    """Width of the vector.
-
-    Raises:
-        ValueError: another layer or mean than the default of r3d_18, which has one vector.
-    """
-    if backbone != "r3d_18":
-        return width_of(layer, over_time)
-    for name, value in not_default(layer, over_time).items():
-        raise ValueError(
-            f"{name} {value!r} is of inception_resnet_v1, and r3d_18 has one vector; leave video.{name} at "
-            "its default, or take inception_resnet_v1"
-        )
-    return R3D_DIM
-
-
-def not_default(layer: Layer, over_time: OverTime) -> dict[str, str]:
-    """Layer and mean by name, where they are not those of stores that do not name them."""
-    chosen = {"layer": layer, "over_time": over_time}
-    return {name: value for name, value in chosen.items() if value not in ("block8", "mean")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

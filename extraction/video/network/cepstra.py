@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Float64
 from numpy.typing import NDArray
-from scipy.fft import dct
 
 SAMPLING_RATE = 16_000  # Hz
 FRAME_SAMPLES, STEP_SAMPLES = 400, 160
@@ -34,6 +33,8 @@ def cepstra(samples: Float32[np.ndarray, " sample"], *, frames: int) -> Float32[
         samples: sound at 16 kHz, full scale 1; beyond its end there is silence.
         frames: how many to give, at least 1.
     """
+    from scipy.fft import dct  # takes half a second, which a clip of one face need not wait for
+
     needed = STEP_SAMPLES * (frames - 1) + FRAME_SAMPLES
     heard = FULL_SCALE * samples[:needed].astype(np.float64)
     heard[1:] -= EMPHASIS * heard[:-1]

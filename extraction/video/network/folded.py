@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from facenet_pytorch import InceptionResnetV1
 from jaxtyping import Float, Float32
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -41,14 +40,16 @@ from torch import Tensor, nn
 from extraction.folds import with_logits
 from extraction.video.folds import VideoFolds
 from extraction.video.network.beginning import SharedBeginning, beginning_of, end_of
-from extraction.video.network.lfnet3d import InflatedInceptionResnet, Layer, OverTime
-from extraction.video.network.tuned import FOLDS, METADATA, check_layer, fill, tuning_of
+from extraction.video.network.inception import InceptionResnetV1
+from extraction.video.network.lfnet3d import InflatedInceptionResnet
+from extraction.video.network.record import FOLDS, METADATA, REMEDY, check_layer, folds_in, tuning_of
+from extraction.video.network.tuned import fill
+from extraction.video.options import Layer, OverTime
 from extraction.weights import Weights, WeightsUnavailable
 from summer.durable import check_free_space, write_aside
 from summer.folds import Alignment
 from summer.store import EncoderHead, StoreError
 
-REMEDY = "copy it again, or delete it and run the summer-tune command that made it again"
 CONTENT = "content"  # key of the record: the sha256 of all numbers
 
 
@@ -91,23 +92,6 @@ class FoldNetworks:
             return vectors
         logits = self.heads[network].logits(vectors)
         return with_logits(alignment(vectors), logits, self.heads[self.folds.reference])
-
-
-def folds_in(weights: Weights) -> VideoFolds | None:
-    """Who reads what by the networks of a file; None of a file that holds one network.
-
-    Raises:
-        WeightsUnavailable: its record cannot be read.
-    """
-    record = tuning_of(weights)
-    if record is None or FOLDS not in record:
-        return None
-    try:
-        return VideoFolds.from_record(record[FOLDS])
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsUnavailable(
-            f"the folds in the record of {weights.path} cannot be read ({error}); {REMEDY}"
-        ) from error
 
 
 def save_folds(path: Path, made: FoldNetworks, record: Mapping[str, Any]) -> None:
@@ -200,9 +184,7 @@ def _networks(
     over_time: OverTime,
     path: Path,
 ) -> SharedBeginning:
-    first = InflatedInceptionResnet(
-        InceptionResnetV1(classify=False), layer=layer, over_time=over_time
-    ).eval()
+    first = InflatedInceptionResnet(InceptionResnetV1(), layer=layer, over_time=over_time).eval()
     del first.embedding
     fill(beginning_of(first, own_blocks), _only(state, ("frames.", "sequence.")), path)
     end, ends = end_of(first, own_blocks), []

@@ -12,11 +12,12 @@ Dimensions: i channels in, o channels out, frame, y and x positions in, v and u 
 from __future__ import annotations
 
 import torch
-from facenet_pytorch.models.inception_resnet_v1 import BasicConv2d, Block8, Block17
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from extraction.video.network.inception import BasicConv2d, Block8, Block17
 
 TIME_EXTENT = 3
 
@@ -49,7 +50,7 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
     """Fold every batch norm into the convolution before it, in place. Evaluation mode only."""
     for child in module.modules():
         if isinstance(child, BasicConv2d):
-            child.conv = fuse_conv_bn_eval(child.conv, child.bn)
+            child.conv = fuse_conv_bn_eval(child.conv, child.bn)  # type: ignore[arg-type, type-var]  # not folded yet
             child.bn = nn.Identity()
             child.relu = nn.ReLU(inplace=True)
     return module
@@ -57,7 +58,11 @@ def fold_batch_norm(module: nn.Module) -> nn.Module:
 
 def inflate(module: nn.Module) -> nn.Module:
     """Inflate in place: the residual blocks' first spatial kernels to 3 x k x k, all else to 1 x k x k."""
-    spanning = {block.branch1[1].conv for block in module.modules() if isinstance(block, Block17 | Block8)}
+    spanning = {
+        block.get_submodule("branch1.1.conv")
+        for block in module.modules()
+        if isinstance(block, Block17 | Block8)
+    }
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Conv2d):
@@ -70,18 +75,19 @@ def inflate(module: nn.Module) -> nn.Module:
 def inflated_conv(flat: nn.Conv2d, extent: int) -> nn.Conv3d:
     """Repeat a 2D kernel `extent` times along time, divided by `extent`."""
     height, width = flat.kernel_size
-    convolution = (nn.Conv3d if extent == 1 else TimeConv)(
-        flat.in_channels,
-        flat.out_channels,
-        (extent, height, width),
-        stride=(1, flat.stride[0], flat.stride[1]),
-        padding=(0, int(flat.padding[0]), int(flat.padding[1])),
-        bias=flat.bias is not None,
-    )
-    with torch.no_grad():
-        convolution.weight.copy_(flat.weight[:, :, None] / extent)
-        if flat.bias is not None and convolution.bias is not None:
-            convolution.bias.copy_(flat.bias)
+    with torch.device("meta"):  # no numbers are drawn that others replace
+        convolution = (nn.Conv3d if extent == 1 else TimeConv)(
+            flat.in_channels,
+            flat.out_channels,
+            (extent, height, width),
+            stride=(1, flat.stride[0], flat.stride[1]),
+            padding=(0, int(flat.padding[0]), int(flat.padding[1])),
+            bias=flat.bias is not None,
+        )
+    kernel = (flat.weight.detach()[:, :, None] / extent).expand(-1, -1, extent, -1, -1)
+    convolution.weight = nn.Parameter(kernel.clone(memory_format=torch.contiguous_format))
+    if flat.bias is not None:
+        convolution.bias = nn.Parameter(flat.bias.detach().clone())
     return convolution
 
 

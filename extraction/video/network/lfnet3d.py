@@ -33,22 +33,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
 
 import torch
-from facenet_pytorch import InceptionResnetV1
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.models.video import r3d_18
 
 from extraction.devices import in_halves
+from extraction.video.network.inception import InceptionResnetV1
 from extraction.video.network.inflation import fold_batch_norm, inflate, to_channels_last
+from extraction.video.options import R3D_DIM, Layer, OverTime, width_of
 
-Layer = Literal["block8", "repeat_2"]
-OverTime = Literal["mean", "mean-and-deviation"]
-LAYER_DIMS: Mapping[Layer, int] = {"block8": 1792, "repeat_2": 896}
-R3D_DIM = 512
 R3D_PIXELS = 112
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)  # torchvision's R3D_18_Weights.KINETICS400_V1, values in [0, 1]
 KINETICS_SPREAD = (0.22803, 0.22145, 0.216989)
@@ -77,7 +72,7 @@ class InflatedInceptionResnet(nn.Module):
         """Inflate a copy of `network`.
 
         Args:
-            network: facenet-pytorch's, with the weights to inflate.
+            network: with the weights to inflate.
             layer: whose values become the vector.
             over_time: what of its frames is kept.
         """
@@ -138,11 +133,6 @@ class InflatedInceptionResnet(nn.Module):
         return cube.to(crops.dtype)  # under autocast the layers are in half: means and deviations are not
 
 
-def width_of(layer: Layer, over_time: OverTime) -> int:
-    """How wide the vector of a layer is."""
-    return LAYER_DIMS[layer] * (1 if over_time == "mean" else 2)
-
-
 def means_of_frames(
     cube: Float[Tensor, "batch channel frame v u"],
 ) -> Float[Tensor, "batch frame channel"]:
@@ -170,6 +160,8 @@ class KineticsResnet(nn.Module):
         Args:
             state: torchvision's state dict; None: random weights.
         """
+        from torchvision.models.video import r3d_18  # takes seconds, and the other network needs none of it
+
         super().__init__()
         network = r3d_18(weights=None)
         if state is not None:

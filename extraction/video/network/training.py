@@ -42,6 +42,7 @@ from extraction.video.network.lfnet3d import InflatedInceptionResnet, sequence_v
 from summer.durable import check_free_space, explained_disk_errors, replace_durably
 from summer.metrics import best_epoch, confusion_of, weighted_f1
 from summer.processes import Processes, alike, processes_of
+from summer.threads import computing_with, threads_for
 
 LOGGER = logging.getLogger(__name__)
 LARGEST_GRADIENT_NORM = 1.0
@@ -180,6 +181,19 @@ def train(
         freeze_all_but(classifier.network, last_blocks=options.trained_blocks)
     course = _Course(classifier.eval(), options, accelerator, progress)
     course.resume()
+    with computing_with(threads_for(sum(parameter.numel() for parameter in classifier.parameters()))):
+        _take_epochs(course, clips, on_progress, should_stop)
+    course.load_best()
+    return course.scores
+
+
+def _take_epochs(
+    course: _Course,
+    clips: LabelledClips,
+    on_progress: Callable[[TuningProgress], None],
+    should_stop: Callable[[], bool],
+) -> None:
+    options = course.options
     for epoch in range(len(course.scores) + 1, options.epochs + 1):
         batches = _batches_of(clips, options, epoch)
         try:
@@ -204,8 +218,6 @@ def train(
                 "with their gradients; give smaller batches (video.tuning.batch_clips), or fewer trained "
                 "blocks (video.tuning.trained_blocks)"
             ) from error
-    course.load_best()
-    return course.scores
 
 
 def _batches_of(clips: LabelledClips, options: TuningOptions, epoch: int) -> list[list[FaceClip]]:

@@ -12,21 +12,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
-from facenet_pytorch import InceptionResnetV1
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from extraction.video.network.lfnet3d import InflatedInceptionResnet, Layer, OverTime
-from extraction.weights import Weights, WeightsUnavailable, load_vggface2
+from extraction.video.network.inception import InceptionResnetV1
+from extraction.video.network.lfnet3d import InflatedInceptionResnet
+from extraction.video.network.record import METADATA, check_is_one, check_layer, tuning_of
+from extraction.video.options import Layer, OverTime
+from extraction.weights import Weights, WeightsUnavailable
+from extraction.weights.states import load_vggface2
 from summer.durable import write_aside
 from summer.store import EncoderHead, StoreError
 
-METADATA = "summer-tune"
-FOLDS = "folds"  # key of the record of a file that holds a network for each fold (folded.py)
 KERNELS, HEAD = ("frames.", "sequence."), "head."
 
 
@@ -47,56 +48,6 @@ def save_tuned(
     write_aside(path, save(on_host, metadata={METADATA: json.dumps(record, ensure_ascii=False)}))
 
 
-def tuning_of(weights: Weights) -> dict[str, Any] | None:
-    """The record of a tuned network; None of any other file.
-
-    Raises:
-        WeightsUnavailable: it is a tuned network whose record cannot be read.
-    """
-    try:
-        with safe_open(weights.path, framework="pt") as file:
-            text = (file.metadata() or {}).get(METADATA)
-    except (SafetensorError, OSError):
-        return None  # whoever loads it says why
-    if text is None:
-        return None
-    try:
-        record: dict[str, Any] = json.loads(text)
-        if record["layer"] not in get_args(Layer):
-            raise ValueError(f"layer {record['layer']!r}")
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsUnavailable(
-            f"the record of the tuned network {weights.path} cannot be read ({error}); tune again"
-        ) from error
-    return record
-
-
-def check_layer(weights: Weights, record: Mapping[str, Any], layer: Layer) -> None:
-    """Refuse a network whose other layer was tuned.
-
-    Raises:
-        WeightsUnavailable: names both layers and the remedy.
-    """
-    if record["layer"] != layer:
-        raise WeightsUnavailable(
-            f"{weights.path} was tuned for the vector of layer {record['layer']!r}, and this run asks for "
-            f"{layer!r}; give -o video.layer={record['layer']}"
-        )
-
-
-def check_is_one(weights: Weights, record: Mapping[str, Any] | None) -> None:
-    """Refuse a file that holds a network for each fold.
-
-    Raises:
-        WeightsUnavailable: names the remedy.
-    """
-    if record is not None and FOLDS in record:
-        raise WeightsUnavailable(
-            f"{weights.path} holds a network for each fold, and one is wanted here; give the file of one of "
-            "them, which summer-tune left beside it, or leave video.weights out"
-        )
-
-
 def load_network(
     weights: Weights, *, layer: Layer = "block8", over_time: OverTime = "mean"
 ) -> InflatedInceptionResnet:
@@ -106,13 +57,14 @@ def load_network(
         WeightsUnavailable: the file holds neither, or networks of folds, or was tuned for another layer.
     """
     record = tuning_of(weights)
-    flat = InceptionResnetV1(classify=False)
     if record is None:
-        flat.load_state_dict(load_vggface2(weights))
+        with torch.device("meta"):  # no numbers are drawn that others replace
+            flat = InceptionResnetV1()
+        flat.load_state_dict(load_vggface2(weights), assign=True)
         return InflatedInceptionResnet(flat, layer=layer, over_time=over_time).eval()
     check_is_one(weights, record)
     check_layer(weights, record, layer)
-    network = InflatedInceptionResnet(flat, layer=layer, over_time=over_time)
+    network = InflatedInceptionResnet(InceptionResnetV1(), layer=layer, over_time=over_time)
     del network.embedding  # it would be another network's: face_embedding fails instead of misleading
     state = load_file(weights.path)
     found = {name: tensor for name, tensor in state.items() if not name.startswith(HEAD)}

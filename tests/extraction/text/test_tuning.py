@@ -16,7 +16,7 @@ from sklearn.metrics import f1_score
 from transformers import AutoModel, AutoTokenizer
 
 from extraction.extractor import Clip, WithHead
-from extraction.text import RobertaText, TuningError, TuningOptions, TuningProgress, tune_text, tuning
+from extraction.text import RobertaText, TuningError, TuningOptions, TuningProgress, fine_tuning, tune_text
 from extraction.text.classifier import Row
 from extraction.text.context import speaker_token
 from extraction.text.pretrained import TextModelError
@@ -196,7 +196,7 @@ def test_another_training_or_dev_row_makes_another_encoder(
     def refuse(*_: object, **__: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(tuning, "train", refuse)
+    monkeypatch.setattr(fine_tuning, "train", refuse)
     clips = list(TRAIN + DEV)
     row = next(row for row, clip in enumerate(clips) if clip.utterance.split is split)
     clips[row] = replace(clips[row], utterance=replace(clips[row].utterance, label="anger"))
@@ -272,7 +272,7 @@ def test_rows_without_label_or_words_are_left_out(
         trained_on.append([len(part) for part in rows])
         raise Killed
 
-    monkeypatch.setattr(tuning, "train", look)
+    monkeypatch.setattr(fine_tuning, "train", look)
     unlabelled = replace(TRAIN[0], utterance=replace(TRAIN[0].utterance, label=""))
     silent = clips_of(dialogue_of([("Ross", " ")], split=Split.DEV, name="silent", label="joy"))
     with pytest.raises(Killed):
@@ -289,7 +289,7 @@ def test_what_has_no_label_is_read_along_and_not_learned_from(
         trained_on.extend(rows[0])
         raise Killed
 
-    monkeypatch.setattr(tuning, "train", look)
+    monkeypatch.setattr(fine_tuning, "train", look)
     reader = RobertaText(weights=encoder.weights, reading="dialogue", vector="mean")
     said = group_dialogues(
         replace(u, label="" if u.turn else u.label) for u in (clip.utterance for clip in TRAIN)
@@ -308,7 +308,7 @@ def test_memory_that_does_not_suffice_is_an_error_that_names_the_batch_size(
     def exhaust(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(tuning, "train", exhaust)
+    monkeypatch.setattr(fine_tuning, "train", exhaust)
     with pytest.raises(TuningError, match="batches of 8 do not fit"):
         tune(encoder, TRAIN + DEV, tmp_path / "text.encoder")
 

@@ -159,7 +159,7 @@ def test_a_connection_that_breaks_is_one_source_less_and_no_traceback(
 
     monkeypatch.setattr(folders, "require_answer", lambda *_, **__: None)
     monkeypatch.setattr(folders, "_cached", lambda *_: None)
-    monkeypatch.setattr(folders, "snapshot_download", snapshot)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     with pytest.raises(WeightsUnavailable, match="hub: somebody/encoder: the line is cut"):
         weights.text_model("somebody/encoder")
 
@@ -186,7 +186,7 @@ def test_a_model_with_pickled_weights_alone_is_fetched_with_them(
 
     monkeypatch.setattr(folders, "require_answer", lambda *_, **__: None)
     monkeypatch.setattr(folders, "_cached", lambda *_: None)
-    monkeypatch.setattr(folders, "snapshot_download", snapshot)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
     assert weights.text_model("somebody/encoder").source == "hub"
     assert {path.name for path in (tmp_path / "hf").iterdir()} == set(offered[:4])
 

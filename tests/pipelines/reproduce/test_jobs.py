@@ -20,7 +20,7 @@ PROGRAM = """
 import os, signal, sys, time
 words = sys.argv[1:]
 with open(words[0], "a") as told:
-    told.write(f"{words[1]} begins {time.monotonic()} {os.environ['OMP_NUM_THREADS']} {words[-1]}\\n")
+    told.write(f"{words[1]} begins {time.monotonic()} {os.environ['SUMMER_MOST_THREADS']} {words[-1]}\\n")
 for word in words[2:-2]:
     kind, _, value = word.partition(":")
     if kind == "sleep":

@@ -8,21 +8,28 @@ from facenet_pytorch import InceptionResnetV1
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from extraction.video.network import inception
 from extraction.video.network.inflation import TimeConv
 from extraction.video.network.lfnet3d import (
     KINETICS_MEAN,
     InflatedInceptionResnet,
     KineticsResnet,
-    Layer,
-    OverTime,
     mean_and_deviation,
     sequence_vector,
 )
+from extraction.video.options import Layer, OverTime
+
+
+def ours(network: InceptionResnetV1) -> inception.InceptionResnetV1:
+    """Our reading of the network, with facenet-pytorch's numbers."""
+    reading = inception.InceptionResnetV1()
+    reading.load_state_dict(network.state_dict())
+    return reading.eval()
 
 
 @pytest.fixture(scope="module")
 def inflated(flat_network: InceptionResnetV1) -> InflatedInceptionResnet:
-    return InflatedInceptionResnet(flat_network)
+    return InflatedInceptionResnet(ours(flat_network))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,9 @@ def test_on_equal_frames_the_inflated_vector_is_the_2d_networks(
 
 def read_by(network: InceptionResnetV1, layer: Layer, over_time: OverTime, crops: Tensor) -> Tensor:
     with torch.inference_mode():
-        return sequence_vector(InflatedInceptionResnet(network, layer=layer, over_time=over_time), crops)
+        return sequence_vector(
+            InflatedInceptionResnet(ours(network), layer=layer, over_time=over_time), crops
+        )
 
 
 @pytest.mark.parametrize("frames", [1, 2, 5, 33])
@@ -88,7 +97,7 @@ def test_deviation_comes_beside_the_mean_that_there_is_without_it(
 def test_mean_and_deviation_are_over_the_frames_of_all_windows(
     flat_network: InceptionResnetV1, crops: Tensor
 ) -> None:
-    network = InflatedInceptionResnet(flat_network, over_time="mean-and-deviation")
+    network = InflatedInceptionResnet(ours(flat_network), over_time="mean-and-deviation")
     with torch.inference_mode():
         vector = sequence_vector(network, crops, window=3)
         frames = torch.cat([network.of_frames(part[None])[0] for part in (crops[:3], crops[3:])]).double()
@@ -142,7 +151,7 @@ def test_the_embedding_of_single_faces_is_the_2d_networks(
 def test_faces_are_recognised_by_the_last_layer_whatever_layer_is_the_vector(
     flat_network: InceptionResnetV1, inflated: InflatedInceptionResnet, crops: Tensor
 ) -> None:
-    early = InflatedInceptionResnet(flat_network, layer="repeat_2", over_time="mean-and-deviation")
+    early = InflatedInceptionResnet(ours(flat_network), layer="repeat_2", over_time="mean-and-deviation")
     with torch.inference_mode():
         assert torch.equal(early.face_embedding(crops), inflated.face_embedding(crops))
 
