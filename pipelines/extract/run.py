@@ -87,6 +87,7 @@ def _one_modality(
         limit=order.limit,
         retry_failed=order.retry_failed,
         overwrite=order.overwrite,
+        fetched_gib=order.fetched_gib,
     )
     if order.dry_run:
         print_plan(console, job, workers)
