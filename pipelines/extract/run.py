@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from rich.console import Console
 
@@ -144,7 +145,15 @@ def _engine(order: ExtractionOrder, device: str) -> tuple[Engine, int | None]:
     address = order.address or os.environ.get("RAY_ADDRESS", "")
     on_gpu = device != "cpu"
     cores, gpus = (CORES_PER_CUDA_WORKER, 1 / MOST_CUDA_WORKERS) if on_gpu else (1, 0.0)
-    return RayCluster(address=address, actors=order.workers, cores=cores, gpus=gpus), order.workers
+    return (
+        RayCluster(address=address, actors=order.workers, cores=cores, gpus=gpus, shared=_shared(order)),
+        order.workers,
+    )
+
+
+def _shared(order: ExtractionOrder) -> tuple[Path, ...]:
+    """The folder that actors keep crops in."""
+    return (order.out,) if order.keep_crops else ()
 
 
 def _device(order: ExtractionOrder) -> str:

@@ -20,7 +20,11 @@ OVERRIDE = "change one key of the recipe for every system; may be repeated"
 JOBS = "systems that are trained at once [default: one per GPU; without, one per core, at most one per 8 GiB]"
 ON_TEST = "leave out what choosing on test would report"
 WITHOUT = "leave out a system, by its name in --dry-run; the page says so; may be repeated"
-DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N"
+DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N; with --engine ray auto, cpu or cuda"
+ENGINE = (
+    "local (this machine) or ray (a cluster; needs the extra ray, and OUT on a folder that all nodes share)"
+)
+ADDRESS = "with --engine ray: ray://HOST:10001 or HOST:6379 [default: $RAY_ADDRESS, else this machine alone]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +45,8 @@ class ReproductionOrder:
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
     jobs: Annotated[int | None, typer.Option(min=1, help=JOBS, show_default=False)] = None
     device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
+    engine: Annotated[str, typer.Option(help=ENGINE)] = "local"
+    address: Annotated[str | None, typer.Option(help=ADDRESS, show_default=False)] = None
     without: Annotated[tuple[str, ...], typer.Option("--without", metavar="NAME", help=WITHOUT)] = ()
     without_test_selection: Annotated[bool, typer.Option("--without-test-selection", help=ON_TEST)] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="start anew, delete what OUT has")] = False
