@@ -65,13 +65,14 @@ class RayYard:
 
     def hired(self) -> Any:
         """An actor on a node that has room."""
-        sizes = [node["Resources"].get("memory", 0.0) for node in self.ray.nodes() if node["Alive"]]
+        has = [node["Resources"] for node in self.ray.nodes() if node["Alive"] and "CPU" in node["Resources"]]
+        largest = int(max((one.get("memory", 0.0) for one in has), default=0.0))
         return (
             self.ray.remote(_Workman)
             .options(
                 num_cpus=1,
                 num_gpus=self.gpus,
-                memory=min(GIB_PER_JOB << 30, int(max(sizes))),
+                memory=min(GIB_PER_JOB << 30, largest) or None,
                 max_restarts=0,
                 max_concurrency=2,  # it listens while it works
                 scheduling_strategy="SPREAD",

@@ -15,6 +15,7 @@ BENCHMARKS = (
     "video",
     "faces",
     "memory",
+    "scale",
     "reading",
     "training",
     "rivals",
