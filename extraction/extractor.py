@@ -228,6 +228,15 @@ class ChoosesAgain(Protocol):
 
 
 @runtime_checkable
+class Closes(Protocol):
+    """What an extractor has besides, if it keeps files on a disk while it works."""
+
+    def close(self) -> None:
+        """Remove them; a process that ends by itself does so anyway."""
+        ...
+
+
+@runtime_checkable
 class TrainedOnCorpus(Protocol):
     """What an extractor has besides, if its encoder was trained on the annotations of this corpus.
 

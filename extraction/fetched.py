@@ -56,6 +56,12 @@ class Fetching:
             outcomes += self._some(clips[len(outcomes) :])
         return outcomes
 
+    def close(self) -> None:
+        """Remove all copies."""
+        if self._cache is not None:
+            self._cache.close()
+            self._cache = None
+
     def _some(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """Outcomes of as many of the first clips as have room for their files; of one at least."""
         cache = self._opened()

@@ -33,12 +33,12 @@ from extraction.engines.cluster import (
 )
 from extraction.engines.engine import Block, BlockResult, EngineError
 from extraction.engines.local import BLOCKS_WAITING, MOST_DEATHS, PROGRAM_ERRORS, killer, set_threads
-from extraction.extractor import Clip, Extractor, Outcome
+from extraction.extractor import Clip, Closes, Extractor, Outcome
 
 LOGGER = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_UNTIL_WAITING_IS_SAID = 60.0
-SECONDS_TO_LEAVE = 5.0
+SECONDS_TO_LEAVE = 30.0
 DEATHS_BEFORE_HALVES = 2  # one may be anybody's fault
 NODES_BEFORE_HALVES = 4  # a node that is lost is hardly the clip's fault; four in a row are
 
@@ -140,7 +140,7 @@ class _Crew:
             self.ray.kill(actor)
 
     def _let_go(self, actor: Any) -> None:
-        self.leaving.append(actor.__ray_terminate__.remote())
+        self.leaving.append(actor.leave.remote())
 
     def _wanted(self) -> int:
         """How many actors there should be, were there work for all."""
@@ -289,6 +289,14 @@ class _Actor:
     def extract(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """Outcomes, one per clip."""
         return self.extractor(clips)
+
+    def leave(self) -> None:
+        """Clean up and end."""
+        import ray
+
+        if isinstance(self.extractor, Closes):
+            self.extractor.close()
+        ray.actor.exit_actor()
 
 
 def _media(clips: Iterable[Clip]) -> Iterator[Path]:

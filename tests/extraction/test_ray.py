@@ -67,8 +67,8 @@ def test_nodes_and_actors_that_are_killed_leave_or_join_leave_the_bytes_of_the_l
         os.kill(actors_at_work()[0], signal.SIGKILL)
         cluster.add_node(num_cpus=2)
         until(lambda: len(actors_at_work()) > 2)  # the node that joined is given work
-        cluster.remove_node(cluster.worker_nodes[0], allow_graceful=False)
-        cluster.remove_node(cluster.worker_nodes[0], allow_graceful=True)
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=True)
         assert not under_way.done()
         report = under_way.result()
     assert report.missing_rows == 0
@@ -176,7 +176,7 @@ def test_a_head_that_dies_is_told_and_the_same_command_goes_on(tmp_path: Path) -
     with cluster_of(1) as first:
         told = command(first.address, 0.5)
         until(lambda: list((tmp_path / "ray" / "audio.parts").glob("*.h5")))
-        first.head_node.kill_gcs()
+        first.remove_node(first.head_node, allow_graceful=False)
         _, said = told.communicate(timeout=100)
     assert told.returncode == 1, said
     assert "is lost" in said

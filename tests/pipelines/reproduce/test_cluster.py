@@ -71,7 +71,7 @@ def test_a_node_that_dies_costs_its_jobs_time_and_one_that_kills_its_actors_is_g
             place.do, place.job("one", "say:hello", "sleep:8"), place.job("two", "sleep:8")
         )
         until(lambda: len(place.begun) >= 2)
-        cluster.remove_node(cluster.worker_nodes[0], allow_graceful=False)
+        cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
         cluster.add_node(num_cpus=1)
         ended = under_way.result()
         assert {one.ending for one in ended.values()} == {Ending.DONE}
@@ -138,7 +138,7 @@ def test_a_reproduction_on_a_cluster_that_loses_a_node_ends_in_the_page_of_one_m
 
     on_ray = begun("ray", "--engine", "ray", "--address", cluster.address)
     until(lambda: list((tmp_path / "ray" / "runs").glob("*/seed0")))
-    cluster.remove_node(cluster.worker_nodes[0], allow_graceful=False)
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     cluster.add_node(num_cpus=1)
     assert on_ray.wait(timeout=SECONDS) == 0
     assert begun("local").wait(timeout=SECONDS) == 0
