@@ -11,7 +11,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -163,22 +163,23 @@ def _extract_pending(
     total, done = len(wanted_rows(job)), 0
     errors: list[str] = []
     on_progress(Progress(total, total - pending, failed))
-    extractor = _of_files_anywhere(job, blocks)
-    for result in engine.run(extractor, takewhile(lambda _: not should_stop(), blocks)):
-        if result.error:
-            errors.append(f"{result.block.clips[0].utterance.id} and on: {result.error}")
-            if not done and len(errors) >= MOST_ERRORS_WITHOUT_SUCCESS:
-                raise ExtractionError(f"every block fails, the first with {errors[0]}")
-            continue
-        _write_block(job, result)
-        done += len(result.block.rows)
-        failed += sum(outcome.status.is_failure for outcome in result.outcomes)
-        on_progress(Progress(total, total - pending + done, failed))
+    with _of_files_anywhere(job, blocks) as extractor:
+        for result in engine.run(extractor, takewhile(lambda _: not should_stop(), blocks)):
+            if result.error:
+                errors.append(f"{result.block.clips[0].utterance.id} and on: {result.error}")
+                if not done and len(errors) >= MOST_ERRORS_WITHOUT_SUCCESS:
+                    raise ExtractionError(f"every block fails, the first with {errors[0]}")
+                continue
+            _write_block(job, result)
+            done += len(result.block.rows)
+            failed += sum(outcome.status.is_failure for outcome in result.outcomes)
+            on_progress(Progress(total, total - pending + done, failed))
     return done, errors
 
 
-def _of_files_anywhere(job: Job, blocks: Sequence[Block]) -> Extractor:
-    """The job's extractor, which fetches what is not here first.
+@contextmanager
+def _of_files_anywhere(job: Job, blocks: Sequence[Block]) -> Iterator[Extractor]:
+    """The job's extractor, which fetches what is not here first, and removes it at the end.
 
     Raises:
         RemoteError: none of the places answers that the media lie at.
@@ -186,12 +187,16 @@ def _of_files_anywhere(job: Job, blocks: Sequence[Block]) -> Extractor:
     modality = job.extractor.modality
     addresses = [address for block in blocks for clip in block.clips for address in clip.addresses(modality)]
     if not addresses:
-        return _measuring(job)
+        yield _measuring(job)
+        return
     from extraction.fetched import BYTES_PER_GIB, Fetching  # fsspec is for those who need it
     from extraction.remote.reached import landmark
 
     limit_bytes = int(job.fetched_gib * BYTES_PER_GIB)
-    return Fetching(_measuring(job), landmark=landmark(addresses), limit_bytes=limit_bytes)
+    with closing(
+        Fetching(_measuring(job), landmark=landmark(addresses), limit_bytes=limit_bytes)
+    ) as fetching:
+        yield fetching
 
 
 def _measuring(job: Job) -> Extractor:

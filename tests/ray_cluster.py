@@ -16,7 +16,7 @@ MARKS = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-MOST_SECONDS = 120.0
+MOST_SECONDS = 600.0  # of a busy machine
 
 
 @contextmanager

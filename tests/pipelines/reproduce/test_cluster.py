@@ -133,15 +133,18 @@ def test_a_reproduction_on_a_cluster_that_loses_a_node_ends_in_the_page_of_one_m
     typed_names = command(tmp_path / "stores", tmp_path / "local")
     left_out = [word for name in sorted(names - {*FEW, *typed_names}) for word in ("--without", name)]
 
-    def begun(out: str, *more: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([*command(tmp_path / "stores", tmp_path / out), *left_out, *more])
+    def typed_words(out: str) -> list[str]:
+        return [*command(tmp_path / "stores", tmp_path / out), *left_out]
 
-    on_ray = begun("ray", "--engine", "ray", "--address", cluster.address)
-    until(lambda: list((tmp_path / "ray" / "runs").glob("*/seed0")))
-    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
-    cluster.add_node(num_cpus=1)
-    assert on_ray.wait(timeout=SECONDS) == 0
-    assert begun("local").wait(timeout=SECONDS) == 0
+    with subprocess.Popen([*typed_words("ray"), "--engine", "ray", "--address", cluster.address]) as on_ray:
+        try:
+            until(lambda: list((tmp_path / "ray" / "runs").glob("*/seed0")))
+            cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+            cluster.add_node(num_cpus=1)
+            assert on_ray.wait(timeout=SECONDS) == 0
+        finally:
+            on_ray.kill()
+    subprocess.run(typed_words("local"), check=True, timeout=SECONDS)
     page = page_without_costs(tmp_path / "local")
     assert page_without_costs(tmp_path / "ray") == page
     assert "without GMoE" in page
