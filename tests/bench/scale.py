@@ -82,3 +82,8 @@ def _row(number: int) -> dict[str, str]:
         label="joy",
         text="So what are we doing tonight?",
     )
+
+
+if __name__ == "__main__":
+    for figure, value in run().items():
+        print(f"{figure:40} {value:.4g}")
