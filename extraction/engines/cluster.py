@@ -88,6 +88,14 @@ def _no_cluster(address: str, why: str) -> EngineError:
     )
 
 
+def lost_cluster(address: str, why: str) -> EngineError:
+    """What is said where the head has died."""
+    return EngineError(
+        f"the cluster at {address or 'this machine'} is lost ({why}); what is done is kept: when it is back, "
+        "the same command goes on"
+    )
+
+
 def is_gone(ray: ModuleType, node: str) -> bool:
     """Whether a node has left the cluster."""
     return not any(one["NodeID"] == node and one["Alive"] for one in ray.nodes())

@@ -27,6 +27,7 @@ from extraction.engines.cluster import (
     first_line,
     imported_ray,
     is_gone,
+    lost_cluster,
     marked,
     sizes_of,
     software,
@@ -74,7 +75,7 @@ class RayCluster:
             try:
                 yield from crew.work(iter(blocks))
             except (ConnectionError, ray.exceptions.RaySystemError) as error:
-                raise _lost_cluster(self.address, first_line(error)) from error
+                raise lost_cluster(self.address, first_line(error)) from error
             finally:
                 crew.dismiss_all()
 
@@ -177,7 +178,7 @@ class _Crew:
         if done:
             self.last_sign = time.monotonic()
         elif self.order.address and not answers(self.order.address):
-            raise _lost_cluster(self.order.address, "nobody listens there any more")
+            raise lost_cluster(self.order.address, "nobody listens there any more")
         else:
             self._say_that_it_waits()
         for promise in done:
@@ -304,10 +305,3 @@ def _media(clips: Iterable[Clip]) -> Iterator[Path]:
     for clip in clips:
         for span in filter(None, (clip.audio, clip.video)):
             yield from (piece.path for piece in span.pieces if not piece.address)
-
-
-def _lost_cluster(address: str, why: str) -> EngineError:
-    return EngineError(
-        f"the cluster at {address or 'this machine'} is lost ({why}); what is done is kept: when it is back, "
-        "the same command goes on"
-    )

@@ -12,14 +12,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from extraction.engines import EngineError
-from extraction.engines.cluster import Sizes, answers, check_node, first_line, is_gone, sizes_of, software
+from extraction.engines.cluster import (
+    Sizes,
+    answers,
+    check_node,
+    connected,
+    first_line,
+    imported_ray,
+    is_gone,
+    lost_cluster,
+    marked,
+    sizes_of,
+    software,
+)
 from pipelines.reproduce.jobs import GIB_PER_JOB, Job, log_of
 from pipelines.reproduce.processes import PROGRAM, started
 
@@ -81,6 +93,38 @@ class RayYard:
         )
 
 
+@contextmanager
+def ray_yard(
+    *, out: Path, read: Sequence[Path], address: str, jobs: int | None, device: str
+) -> Iterator[RayYard]:
+    """A yard on the cluster at an address; "": on one of this machine, made for the block.
+
+    Args:
+        out: the folder of the reproduction, which nodes write in.
+        read: what they read.
+        jobs: at once, at most; None: as many as there is room for.
+        device: "cpu", "cuda", or "auto": GPUs where the cluster has any.
+
+    Raises:
+        EngineError: there is no such cluster, or its head is lost.
+        DiskError: `out` cannot be written.
+    """
+    ray, seen = imported_ray(), sizes_of(read)
+    with marked([out]) as marks, connected(ray, address):
+        on_gpu = device == "cuda" or (device == "auto" and "GPU" in ray.cluster_resources())
+        try:
+            yield RayYard(
+                ray=ray,
+                folder=out / "jobs",
+                address=address,
+                jobs=jobs,
+                gpus=int(on_gpu),
+                expected={**seen, **marks},
+            )
+        except (ConnectionError, ray.exceptions.RaySystemError) as error:
+            raise lost_cluster(address, first_line(error)) from error
+
+
 class RayWork:
     """A job on a node, or on its way to one."""
 
@@ -110,6 +154,11 @@ class RayWork:
             found = self._yard.ray.get(self._promise)
         except self._yard.ray.exceptions.RayActorError as error:
             return self._lost(error)
+        except self._yard.ray.exceptions.RayTaskError as error:
+            if not isinstance(error.cause, OSError):
+                raise
+            self._note(f"error: its node cannot begin it: {error.cause}")
+            return 1
         if not self._node:
             self._begin(*found)
             return None
@@ -133,19 +182,21 @@ class RayWork:
         self._nodes_lost += gone
         self._actors_lost += not gone
         if self._nodes_lost >= MOST_NODES_LOST or self._actors_lost >= MOST_ACTORS_LOST:
+            self._note(f"it was lost {self._nodes_lost + self._actors_lost} times: {first_line(error)}")
             return -signal.SIGKILL
         LOGGER.warning("%s is lost with its node (%s); it is begun again", self._job.name, first_line(error))
         self._look_for_a_node()
         return None
 
+    def _note(self, line: str) -> None:
+        with log_of(self._job, self._yard.folder).open("a", encoding="utf-8") as log:
+            log.write(f"{line}\n")
+
     def _check_the_cluster(self) -> None:
         if self._yard.address and time.monotonic() - self._asked > SECONDS_BETWEEN_QUESTIONS:
             self._asked = time.monotonic()
             if not answers(self._yard.address):
-                raise EngineError(
-                    f"nobody listens at {self._yard.address} any more; what is done is kept: when the "
-                    "cluster is back, the same command goes on"
-                )
+                raise lost_cluster(self._yard.address, "nobody listens there any more")
 
     def stop(self) -> None:
         """As `Work` has it."""

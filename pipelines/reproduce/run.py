@@ -235,21 +235,16 @@ def _yard(order: ReproductionOrder, task: Task, lock: int) -> Iterator[Yard]:
         threads = max(1, len(os.sched_getaffinity(0)) // len(devices))
         yield LocalYard(folder=folder, devices=devices, threads=threads, inherited=(lock,))
         return
-    from extraction.engines.cluster import connected, imported_ray, marked, sizes_of
-    from pipelines.reproduce.cluster import RayYard
+    from pipelines.reproduce.cluster import ray_yard
 
-    ray, address = imported_ray(), order.address or os.environ.get("RAY_ADDRESS", "")
-    read = sizes_of([Path.cwd(), *stores_in(task.folder)])
-    with marked([order.out.absolute()]) as marks, connected(ray, address):
-        on_gpu = order.device == "cuda" or (order.device == "auto" and "GPU" in ray.cluster_resources())
-        yield RayYard(
-            ray=ray,
-            folder=folder.absolute(),
-            address=address,
-            jobs=order.jobs,
-            gpus=int(on_gpu),
-            expected={**read, **marks},
-        )
+    with ray_yard(
+        out=order.out.absolute(),
+        read=[Path.cwd(), *stores_in(task.folder)],
+        address=order.address or os.environ.get("RAY_ADDRESS", ""),
+        jobs=order.jobs,
+        device=order.device,
+    ) as yard:
+        yield yard
 
 
 def _do(console: Console, jobs: Sequence[Job], yard: Yard) -> tuple[list[Ended], bool]:
