@@ -187,3 +187,10 @@ def test_a_head_that_dies_is_told_and_the_same_command_goes_on(tmp_path: Path) -
         said, _ = command(second.address, 0.0).communicate(timeout=100)
     assert f"finished={kept * FakeExtractor().block_rows}" in said.splitlines()[0]
     assert (tmp_path / "ray" / "audio.h5").read_bytes() == expected
+
+
+def test_a_cluster_of_this_machine_alone_is_made_for_the_run(tmp_path: Path) -> None:
+    expected = local_bytes(tmp_path / "local")
+    job = Job(corpus=corpus_of(TEXTS), extractor=FakeExtractor(), folder=tmp_path / "ray")
+    extract(job, RayCluster(), reduction=None, on_progress=lambda _: None)
+    assert job.store.read_bytes() == expected

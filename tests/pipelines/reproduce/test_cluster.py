@@ -29,7 +29,7 @@ from tests.summer.made_up_training import made_learnable
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra ray)")
 pytestmark = MARKS
-FEW = ("majority", "mlp", "summer", "without-gmoe")  # one of each kind: found, trained, with teachers
+FEW = ("majority", "mlp", "bi-gru")  # one that is found, two that are trained
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +147,7 @@ def test_a_reproduction_on_a_cluster_that_loses_a_node_ends_in_the_page_of_one_m
     subprocess.run(typed_words("local"), check=True, timeout=SECONDS)
     page = page_without_costs(tmp_path / "local")
     assert page_without_costs(tmp_path / "ray") == page
-    assert "without GMoE" in page
+    assert "| MLP, modalities side by side |" in page
     assert (tmp_path / "ray" / "systems.png").read_bytes() == (
         tmp_path / "local" / "systems.png"
     ).read_bytes()
