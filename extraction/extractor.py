@@ -65,6 +65,8 @@ class MediaSpan:
     take all of them one after the other, as if they were one file.
 
     Args:
+        path: the file; of one that lies at an address, its name alone.
+        address: where the file is to be fetched from before it can be read; "" where it is here.
         region: of the picture; None: all of it.
         slack_seconds: by how much its end may lie past the file's: where times were measured on another copy.
         then: the pieces that follow this one; each but the last of all has an end, and none has such itself.
@@ -75,6 +77,7 @@ class MediaSpan:
     end_seconds: float | None = None
     region: Region | None = None
     slack_seconds: float = 0.0
+    address: str = ""
     then: tuple[MediaSpan, ...] = ()
 
     @property
@@ -109,6 +112,12 @@ class Clip:
     audio: MediaSpan | None = None
     video: MediaSpan | None = None
     remark: str = ""
+
+    def addresses(self, modality: Modality) -> list[str]:
+        """Where files lie that are to be fetched for a modality; who talks in a picture, its sound tells."""
+        spans = {Modality.TEXT: (), Modality.AUDIO: (self.audio,)}.get(modality, (self.video, self.audio))
+        pieces = [piece for span in spans if span is not None for piece in span.pieces]
+        return list(dict.fromkeys(piece.address for piece in pieces if piece.address))
 
     def with_remark(self, reason: str) -> str:
         """A reason, then the remark; either may be ""."""
@@ -215,6 +224,15 @@ class ChoosesAgain(Protocol):
         Depends on the rows, whatever was chosen before, and on their candidates: over the same rows it always
         says the same.
         """
+        ...
+
+
+@runtime_checkable
+class Closes(Protocol):
+    """What an extractor has besides, if it keeps files on a disk while it works."""
+
+    def close(self) -> None:
+        """Remove them; a process that ends by itself does so anyway."""
         ...
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from extraction.corpora import Corpus
 from extraction.engines import Block
 from extraction.extractor import ChoosesAgain, Clip, Extractor, TrainedOnCorpus, WithReads
+from extraction.remote import FETCHED_GIB
 from summer.corpus import Modality, Split, Status
 from summer.store import FeatureStore, Header, Rows, StoreError
 
@@ -48,6 +49,7 @@ class Job:
         limit: only the first `limit` utterances of the corpus; None for all.
         retry_failed: do the rows again whose status is not ok.
         overwrite: forget what stands in the store and in parts.
+        fetched_gib: what copies of media that lie at addresses may take on the disk, in each process.
     """
 
     corpus: Corpus
@@ -57,6 +59,7 @@ class Job:
     limit: int | None = None
     retry_failed: bool = False
     overwrite: bool = False
+    fetched_gib: float = FETCHED_GIB
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 1:

@@ -11,7 +11,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
@@ -27,7 +27,7 @@ from extraction.building import (
     needs_building,
 )
 from extraction.corrections import Corrections, corrections_since
-from extraction.engines import BlockResult, Engine
+from extraction.engines import Block, BlockResult, Engine
 from extraction.extractor import ChoosesAgain, Extractor, Outcome
 from extraction.measured import Measured
 from extraction.plan import (
@@ -107,6 +107,7 @@ def extract(
         DiskError: the disk is full or refuses.
         CannotReduceError: all that was asked for is another reduction of a store that is reduced already.
         ExtractionError: another run is at work on the same store, or every block fails for the same reason.
+        RemoteError: media lie at addresses, and none of them answers.
     """
     with _locked(job):
         if not job.shard:
@@ -164,17 +165,40 @@ def _extract_pending(
     on_progress(Progress(total, total - pending, failed))
     if not blocks:
         return 0, errors  # no engine is started, and no worker loads a model, for nothing
-    for result in engine.run(_measuring(job), takewhile(lambda _: not should_stop(), blocks)):
-        if result.error:
-            errors.append(f"{result.block.clips[0].utterance.id} and on: {result.error}")
-            if not done and len(errors) >= MOST_ERRORS_WITHOUT_SUCCESS:
-                raise ExtractionError(f"every block fails, the first with {errors[0]}")
-            continue
-        _write_block(job, result)
-        done += len(result.block.rows)
-        failed += sum(outcome.status.is_failure for outcome in result.outcomes)
-        on_progress(Progress(total, total - pending + done, failed))
+    with _of_files_anywhere(job, blocks) as extractor:
+        for result in engine.run(extractor, takewhile(lambda _: not should_stop(), blocks)):
+            if result.error:
+                errors.append(f"{result.block.clips[0].utterance.id} and on: {result.error}")
+                if not done and len(errors) >= MOST_ERRORS_WITHOUT_SUCCESS:
+                    raise ExtractionError(f"every block fails, the first with {errors[0]}")
+                continue
+            _write_block(job, result)
+            done += len(result.block.rows)
+            failed += sum(outcome.status.is_failure for outcome in result.outcomes)
+            on_progress(Progress(total, total - pending + done, failed))
     return done, errors
+
+
+@contextmanager
+def _of_files_anywhere(job: Job, blocks: Sequence[Block]) -> Iterator[Extractor]:
+    """The job's extractor, which fetches what is not here first, and removes it at the end.
+
+    Raises:
+        RemoteError: none of the places answers that the media lie at.
+    """
+    modality = job.extractor.modality
+    addresses = [address for block in blocks for clip in block.clips for address in clip.addresses(modality)]
+    if not addresses:
+        yield _measuring(job)
+        return
+    from extraction.fetched import BYTES_PER_GIB, Fetching  # fsspec is for those who need it
+    from extraction.remote.reached import landmark
+
+    limit_bytes = int(job.fetched_gib * BYTES_PER_GIB)
+    with closing(
+        Fetching(_measuring(job), landmark=landmark(addresses), limit_bytes=limit_bytes)
+    ) as fetching:
+        yield fetching
 
 
 def _measuring(job: Job) -> Extractor:

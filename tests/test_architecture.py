@@ -172,6 +172,20 @@ def test_a_light_module_does_not_load_torch(module: str) -> None:
     assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("module", "unasked"),
+    [
+        ("extraction.run, extraction.corpora, extraction.audio", ("ray", "fsspec", "aiohttp")),
+        ("pipelines.extract.run, pipelines.reproduce.run", ("ray", "aiohttp")),  # torch may bring fsspec
+    ],
+)
+def test_clusters_and_addresses_cost_nothing_where_there_are_none(
+    module: str, unasked: tuple[str, ...]
+) -> None:
+    program = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {unasked}))"
+    assert subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False).returncode == 0
+
+
 def test_nothing_that_is_shipped_imports_what_only_tests_have() -> None:
     only_in_tests = {
         *("pytest", "hypothesis", "beartype", "python_speech_features", "torch_geometric"),

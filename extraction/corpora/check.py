@@ -1,6 +1,7 @@
 """The check of a whole raw corpus: every file that a clip uses is probed and held against the annotations.
 
-What the corpus' TOML lists is known, all else is new. Nothing is decoded: a file that demuxes well may still
+A file that lies at an address is fetched for it, and goes at once. What the corpus' TOML lists is known, all
+else is new. Nothing is decoded: a file that demuxes well may still
 hold damaged pictures, which extraction finds.
 """
 
@@ -17,8 +18,11 @@ from extraction.corpora.lengths import annotated_seconds, is_whole, lasting_seco
 from extraction.corpora.probe import PictureTrack, Probe, probe
 from extraction.corpora.quirks import ExpectedMedia
 from extraction.extractor import Clip, MediaSpan
+from extraction.remote import FETCHED_GIB
+from extraction.remote.address import file_name, shown
 
 RATE_TOLERANCE = 0.02  # relative; 23.976 and 25 frames a second are told apart
+File = Path | str  # on a disk, or at an address
 MASKED = "its rows get that status, and the trainer masks them"
 
 
@@ -71,9 +75,9 @@ def check_corpus(
     listed, new = list(corpus.problems), []
     pool = ThreadPoolExecutor(max_workers=workers)  # demuxing leaves the interpreter's lock alone
     try:
-        for done, (path, probed) in enumerate(zip(uses, pool.map(probe, uses), strict=True), start=1):
-            for finding in _findings(path, uses[path], probed, corpus.quirks.media):
-                problem = _problem(finding, path, uses[path], corpus, root)
+        for done, (file, probed) in enumerate(zip(uses, pool.map(_probed, uses), strict=True), start=1):
+            for finding in _findings(file, uses[file], probed, corpus.quirks.media):
+                problem = _problem(finding, file, uses[file], corpus, root)
                 if (problem.kind, problem.where) not in found:
                     found[problem.kind, problem.where] = problem
                     new.append(problem)
@@ -83,24 +87,48 @@ def check_corpus(
     return listed + new
 
 
-def _uses_by_file(clips: Sequence[Clip]) -> dict[Path, list[_Use]]:
-    uses: dict[Path, list[_Use]] = {}
+def _probed(file: File) -> Probe:
+    """Look into a file, or into a copy of one that lies at an address."""
+    if isinstance(file, Path):
+        return probe(file)
+    from extraction.remote.cache import MediaCache
+
+    cache = MediaCache(int(FETCHED_GIB * 2**30))
+    try:
+        copy = cache.fetch([file])[file]
+        return probe(copy) if isinstance(copy, Path) else Probe(fault="missing", reason=str(copy))
+    finally:
+        cache.close()
+
+
+def _named(file: File, root: Path | None) -> str:
+    if isinstance(file, str):
+        return shown(file)
+    return relative(file, root) if root else str(file)
+
+
+def _file_of(piece: MediaSpan) -> File:
+    return piece.address or piece.path
+
+
+def _uses_by_file(clips: Sequence[Clip]) -> dict[File, list[_Use]]:
+    uses: dict[File, list[_Use]] = {}
     for clip in clips:
         seen, heard = (() if span is None else span.pieces for span in (clip.video, clip.audio))
-        same = [piece.path for piece in seen] == [piece.path for piece in heard]
+        same = [_file_of(piece) for piece in seen] == [_file_of(piece) for piece in heard]
         for piece in seen:
             use = _Use(clip=clip, span=piece, is_all=len(seen) == 1, picture=True, sound=same)
-            uses.setdefault(piece.path, []).append(use)
+            uses.setdefault(_file_of(piece), []).append(use)
         for piece in () if same else heard:
             use = _Use(clip=clip, span=piece, is_all=len(heard) == 1, picture=False, sound=True)
-            uses.setdefault(piece.path, []).append(use)
+            uses.setdefault(_file_of(piece), []).append(use)
     return uses
 
 
 def _problem(
-    finding: _Finding, path: Path, uses: Sequence[_Use], corpus: Corpus, root: Path | None
+    finding: _Finding, place: File, uses: Sequence[_Use], corpus: Corpus, root: Path | None
 ) -> Problem:
-    file = relative(path, root) if root else str(path)
+    file = _named(place, root)
     utterances = [finding.clip.utterance] if finding.clip else [use.clip.utterance for use in uses]
     all_listed = (corpus.quirks.listed(finding.kind, u.id, f"{u.split}/{u.dialogue}") for u in utterances)
     listed = next(filter(None, all_listed), None)
@@ -114,9 +142,10 @@ def _problem(
     )
 
 
-def _findings(path: Path, uses: Sequence[_Use], probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding]:
+def _findings(file: File, uses: Sequence[_Use], probed: Probe, expected: ExpectedMedia) -> Iterator[_Finding]:
     if probed.fault:
-        remedy = f"fetch {path.name} again; until then {MASKED}"
+        name = file.name if isinstance(file, Path) else file_name(file).name
+        remedy = f"fetch {name} again; until then {MASKED}"
         yield _Finding(kind=probed.fault, what=probed.reason, remedy=remedy)
     if probed.fault in ("missing", "corrupt"):
         return

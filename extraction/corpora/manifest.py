@@ -10,6 +10,9 @@ an empty `label` one whose truth is unknown. Dialogues stand in the order of the
 shares of the picture as it is displayed, from its upper left corner: `left top right bottom`, so that
 `0.5 0 1 1` is the right half. Empty, it is the whole picture. Sound is never cut so.
 
+A media may also be an address, `https://host/a.mp4` or `s3://bucket/a.mp4`, or the root be one that media are
+relative to. Such a file is fetched by the process that reads it; whether it is there, its row tells then.
+
 A media path that leaves that folder (`../films/a.mp4`, `/films/a.mp4`) is taken as it is, but must exist: a
 wrong one is an error, where a missing file inside the folder is a problem that costs one row. Ids name files
 (kept crops), so they may be paths such as `train/a1` but must not leave a folder.
@@ -34,6 +37,7 @@ from extraction.corpora.layout import is_file
 from extraction.corpora.quirks import Quirks
 from extraction.corpora.tables import Defects, Row, read_table
 from extraction.extractor import LEFT_HALF, RIGHT_HALF, Clip, MediaSpan, Region
+from extraction.remote.address import file_name, is_address, joined, refusal, shown
 from summer.corpus import Dialogue, LabelSet, Split, Utterance, group_dialogues
 
 COLUMNS = ("id", "split", "dialogue", "turn", "speaker", "text", "label", "media")
@@ -44,12 +48,12 @@ MELD_LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "ange
 ABSENT = "the manifest names no media"
 
 
-def read_manifest(manifest: Path, *, root: Path | None, quirks: Quirks) -> Corpus:
+def read_manifest(manifest: Path, *, root: Path | str | None, quirks: Quirks) -> Corpus:
     """Read a manifest.
 
     Args:
         manifest: path of the CSV file.
-        root: folder that media are relative to; None for the manifest's own.
+        root: folder or address that media are relative to; None for the manifest's own folder.
 
     Returns:
         The corpus, named after the file, or after its folder if the file is called manifest.csv.
@@ -60,7 +64,7 @@ def read_manifest(manifest: Path, *, root: Path | None, quirks: Quirks) -> Corpu
             names all such rows.
     """
     rows = read_table(manifest, COLUMNS, optional=(*TIMES, REGION))
-    folder = (root or manifest.parent).resolve()
+    folder = root if isinstance(root, str) else (root or manifest.parent).resolve()
     defects = Defects(manifest)
     listed = [said for row in rows if (said := _listed(row, folder, defects)) is not None]
     listed.sort(key=_corpus_order(rows))
@@ -82,11 +86,11 @@ def read_manifest(manifest: Path, *, root: Path | None, quirks: Quirks) -> Corpu
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Listed:
-    """A row that can be used: the utterance, its media file if that is there, and the part of its picture."""
+    """A row that can be used: the utterance, its media if they are there, and the part of their picture."""
 
     row: Row
     utterance: Utterance
-    media: Path | None
+    media: Path | str | None  # a file, or its address
     region: Region | None
 
     @property
@@ -100,7 +104,7 @@ def _name(manifest: Path) -> str:
     return (path.parent.name if path.stem == "manifest" else path.stem) or "manifest"
 
 
-def _listed(row: Row, folder: Path, defects: Defects) -> _Listed | None:
+def _listed(row: Row, folder: Path | str, defects: Defects) -> _Listed | None:
     """What a row says; None if anything in it is wrong, which is noted, each column by itself."""
     before = len(defects)
     for check in (_check_id, _check_split, _check_dialogue):
@@ -244,10 +248,19 @@ def _unlearnable(rows: Sequence[Row]) -> Iterator[Problem]:
         )
 
 
-def _found(folder: Path, row: Row) -> Path | None:
-    """The media file of a row; None if it names none or it is absent."""
-    if not row["media"].strip():
+def _found(folder: Path | str, row: Row) -> Path | str | None:
+    """The media file of a row, or its address; None if it names none or it is absent."""
+    media = row["media"].strip()
+    if not media:
         return None
+    if is_address(media):
+        return _address(media, row)
+    if isinstance(folder, str):
+        if _leaves_folder(media):
+            raise row.error(
+                "media", f"the path leaves {shown(folder)}; correct it, or give the whole address"
+            )
+        return joined(folder, media)
     # An archive made on macOS may hold names with composed characters taken apart.
     spellings = dict.fromkeys([row["media"], *(normalize(form, row["media"]) for form in ("NFC", "NFD"))])
     for spelling in spellings:
@@ -256,6 +269,12 @@ def _found(folder: Path, row: Row) -> Path | None:
     if _leaves_folder(row["media"]):
         raise row.error("media", f"there is no such file, and the path leaves {folder}; correct it")
     return None
+
+
+def _address(media: str, row: Row) -> str:
+    if remedy := refusal(media):
+        raise row.error("media", remedy)
+    return media
 
 
 def _leaves_folder(media: str) -> bool:
@@ -270,8 +289,12 @@ def _leaves_folder(media: str) -> bool:
 def _clip(said: _Listed, dialogue_of: Mapping[str, Dialogue]) -> Clip:
     utterance, span = said.utterance, None
     if said.media is not None:
+        is_here = isinstance(said.media, Path)
         span = MediaSpan(
-            path=said.media, start_seconds=utterance.start_seconds, end_seconds=utterance.end_seconds
+            path=Path(said.media) if is_here else file_name(str(said.media)),
+            address="" if is_here else str(said.media),
+            start_seconds=utterance.start_seconds,
+            end_seconds=utterance.end_seconds,
         )
     absent = f"no file {said.row['media']}" if said.row["media"].strip() else ABSENT
     return Clip(

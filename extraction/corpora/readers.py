@@ -15,6 +15,7 @@ from extraction.corpora.manifest import read_manifest
 from extraction.corpora.meld.parts import MeldQuirks
 from extraction.corpora.meld.reader import ALIGNMENTS, TEST_CLIPS, read_meld
 from extraction.corpora.quirks import Quirks, load_quirks
+from extraction.remote.address import is_address, refusal, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,13 @@ READERS: Mapping[str, Reader] = {
 QUIRKS = "quirks"  # of every corpus but a manifest: the path of a list to read instead of the shipped one
 
 
-def open_corpus(dataset: str, root: Path | None, policy: Mapping[str, str]) -> Corpus:
+def open_corpus(dataset: str, root: Path | str | None, policy: Mapping[str, str]) -> Corpus:
     """Read the annotations of a corpus and find its media, which are not opened.
 
     Args:
         dataset: "meld", "iemocap", "demo", or the path of a manifest.csv.
         root: folder of the raw corpus; None for data/<dataset> here. Of a manifest: the folder that its media
-            paths are relative to; None for its own.
+            paths are relative to, None for its own; or the address, such as s3://bucket/films.
         policy: of meld and demo `test_clips` = corrected | plain, `alignment` = none | meld-fair, and
             `alignment_file` = path; of iemocap `protocol` = erc7433 | majority7380; of each of them
             `quirks` = path of a list of quirks to read instead of the shipped one.
@@ -62,11 +63,18 @@ def open_corpus(dataset: str, root: Path | None, policy: Mapping[str, str]) -> C
         CorpusError: an unknown corpus, no such root, annotations that cannot be read.
         ValueError: an unknown policy or value of one.
     """
+    address = str(root) if root is not None and is_address(str(root)) else None
+    local = None if root is None or address else Path(root)
     if dataset not in READERS:
-        return _open_manifest(dataset, root, policy)
+        return _open_manifest(dataset, address or local, policy)
     reader = READERS[dataset]
     chosen = _chosen(dataset, policy)
-    folder = _root(dataset, root)
+    if address:
+        raise CorpusError(
+            f"root {shown(address)} is an address, and {dataset} is found by listing folders; mount it, or "
+            "list its clips in a manifest, whose media may lie at addresses"
+        )
+    folder = _root(dataset, local)
     return reader.read(folder, quirks=load_quirks(reader.quirks, dataset, policy.get(QUIRKS)), **chosen)
 
 
@@ -77,7 +85,7 @@ def media_folder(dataset: str, root: Path | None) -> Path:
     return Path("data") / dataset if dataset in READERS else Path(dataset).parent
 
 
-def _open_manifest(dataset: str, root: Path | None, policy: Mapping[str, str]) -> Corpus:
+def _open_manifest(dataset: str, root: Path | str | None, policy: Mapping[str, str]) -> Corpus:
     path = Path(dataset)
     if path.suffix.lower() != ".csv":
         near = difflib.get_close_matches(dataset, READERS, n=1)
@@ -87,8 +95,10 @@ def _open_manifest(dataset: str, root: Path | None, policy: Mapping[str, str]) -
         raise CorpusError(
             f"policy {next(iter(policy))!r}: a manifest has no policies, its rows say all; leave it out"
         )
-    if root is not None:
+    if isinstance(root, Path):
         _root(dataset, root)
+    elif root is not None and (remedy := refusal(root)):
+        raise CorpusError(f"root {shown(root)}: {remedy}")
     return read_manifest(path, root=root, quirks=Quirks())
 
 

@@ -9,40 +9,40 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from extraction.engines.cluster import (
+    Sizes,
+    answers,
+    check_node,
+    connected,
+    first_line,
+    imported_ray,
+    is_gone,
+    lost_cluster,
+    marked,
+    sizes_of,
+    software,
+)
 from extraction.engines.engine import Block, BlockResult, EngineError
 from extraction.engines.local import BLOCKS_WAITING, MOST_DEATHS, PROGRAM_ERRORS, killer
-from extraction.extractor import Clip, Extractor, Outcome
+from extraction.extractor import Clip, Closes, Extractor, Outcome
 from summer.threads import use
 
 LOGGER = logging.getLogger(__name__)
 SECONDS_BETWEEN_LOOKS = 1.0
-SECONDS_FOR_AN_ANSWER = 10.0
 SECONDS_UNTIL_WAITING_IS_SAID = 60.0
+SECONDS_TO_LEAVE = 30.0
 DEATHS_BEFORE_HALVES = 2  # one may be anybody's fault
 NODES_BEFORE_HALVES = 4  # a node that is lost is hardly the clip's fault; four in a row are
-# What decides a vector must be the same on all nodes.
-COMPARED = (
-    "summer-merc",
-    "torch",
-    "torchvision",
-    "transformers",
-    "opensmile",
-    "facenet-pytorch",
-    "av",
-    "numpy",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,30 +54,29 @@ class RayCluster:
         actors: how many at once, at most; None: as many as the cluster has room for, more when it grows.
         cores: that each takes.
         gpus: that each takes; a share such as 0.25 for four on one GPU.
+        shared: folders that the extractor writes into or reads from, which every node must see.
     """
 
     address: str = ""
     actors: int | None = None
     cores: int = 1
     gpus: float = 0.0
+    shared: Sequence[Path] = ()
 
     def run(self, extractor: Extractor, blocks: Iterable[Block]) -> Iterator[BlockResult]:
         """Work through the blocks wherever there is room.
 
         Raises:
             EngineError: Ray is not installed, there is no cluster at the address, its head is lost, a node
-                has other software, or actors die whatever clip they are given.
+                has other software or does not see the media, or actors die whatever clip they are given.
         """
-        ray = _ray()
-        with _connected(ray, self):
-            crew = _Crew(ray=ray, order=self, extractor=ray.put(extractor))
+        ray = imported_ray()
+        with marked(self.shared) as marks, connected(ray, self.address):
+            crew = _Crew(ray=ray, order=self, extractor=ray.put(extractor), expected=dict(marks))
             try:
                 yield from crew.work(iter(blocks))
             except (ConnectionError, ray.exceptions.RaySystemError) as error:
-                raise EngineError(
-                    f"the cluster at {self.address or 'this machine'} is lost ({error}); what is done is "
-                    "kept: when it is back, the same command goes on"
-                ) from error
+                raise lost_cluster(self.address, first_line(error)) from error
             finally:
                 crew.dismiss_all()
 
@@ -107,10 +106,12 @@ class _Crew:
     ray: ModuleType
     order: RayCluster
     extractor: Any
+    expected: dict[str, int]  # what each node must see
     waiting: deque[_Task] = field(default_factory=deque)
-    starting: dict[Any, Any] = field(default_factory=dict)  # promise of its node → actor
+    starting: dict[Any, Any] = field(default_factory=dict)  # promise of what it is → actor
     idle: list[Any] = field(default_factory=list)
     busy: dict[Any, tuple[Any, _Task]] = field(default_factory=dict)  # promise of outcomes → actor, task
+    leaving: list[Any] = field(default_factory=list)  # promises
     nodes: dict[Any, str] = field(default_factory=dict)  # of each actor
     outcomes: dict[int, dict[int, Outcome]] = field(default_factory=dict)  # block → place in it → outcome
     any_done: bool = False
@@ -121,7 +122,10 @@ class _Crew:
         while True:
             wanted = self._wanted()
             room = wanted + BLOCKS_WAITING - len(self.busy) - len(self.waiting)
-            self.waiting.extend(_Task(block, 0, block.clips) for block in islice(blocks, max(0, room)))
+            fresh = list(islice(blocks, max(0, room)))
+            self.waiting.extend(_Task(block, 0, block.clips) for block in fresh)
+            if not (self.starting or self.nodes):
+                self.expected |= sizes_of(path for block in fresh for path in _media(block.clips))
             self._hire(wanted)
             self._hand_out()
             if not self.waiting and not self.busy:
@@ -129,8 +133,16 @@ class _Crew:
             yield from self._results()
 
     def dismiss_all(self) -> None:
-        for actor in [*self.starting.values(), *self.idle, *(actor for actor, _ in self.busy.values())]:
+        """Idle ones clean up behind them; those at work are killed."""
+        while self.idle:
+            self._let_go(self.idle.pop())
+        if self.leaving:
+            self.ray.wait(self.leaving, num_returns=len(self.leaving), timeout=SECONDS_TO_LEAVE)
+        for actor in [*self.starting.values(), *(actor for actor, _ in self.busy.values())]:
             self.ray.kill(actor)
+
+    def _let_go(self, actor: Any) -> None:
+        self.leaving.append(actor.leave.remote())
 
     def _wanted(self) -> int:
         """How many actors there should be, were there work for all."""
@@ -152,9 +164,9 @@ class _Crew:
                 scheduling_strategy="SPREAD",
             )
             actor = kind.remote(self.extractor, self.order.cores)
-            self.starting[actor.ready.remote()] = actor
+            self.starting[actor.ready.remote(str(Path.cwd()), list(self.expected))] = actor
         while self.idle and not self.waiting:
-            self.ray.kill(self.idle.pop())
+            self._let_go(self.idle.pop())
 
     def _hand_out(self) -> None:
         while self.idle and self.waiting:
@@ -166,6 +178,8 @@ class _Crew:
         done, _ = self.ray.wait(promises, num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
         if done:
             self.last_sign = time.monotonic()
+        elif self.order.address and not answers(self.order.address):
+            raise lost_cluster(self.order.address, "nobody listens there any more")
         else:
             self._say_that_it_waits()
         for promise in done:
@@ -177,19 +191,16 @@ class _Crew:
     def _started(self, promise: Any) -> None:
         actor = self.starting.pop(promise)
         try:
-            node, software = self.ray.get(promise)
+            node, versions, seen = self.ray.get(promise)
         except self.ray.exceptions.RayError as error:
             self.deaths += 1
             if not self.any_done and self.deaths >= MOST_DEATHS:
                 raise EngineError(
-                    f"no actor can start on the cluster: {_first_line(error)}; the nodes need this program, "
+                    f"no actor can start on the cluster: {first_line(error)}; the nodes need this program, "
                     "and weights and media at the same paths"
                 ) from error
             return
-        differing = [name for name, there in software.items() if there != _software()[name]]
-        if differing:
-            told = ", ".join(f"{name} {software[name]} instead of {_software()[name]}" for name in differing)
-            raise EngineError(f"node {node} has {told}; install the same versions on all nodes")
+        check_node(node, versions, seen, self.expected)
         self.nodes[actor] = node
         self.idle.append(actor)
 
@@ -229,26 +240,23 @@ class _Crew:
 
     def _lost(self, task: _Task, node: str, error: Exception) -> Iterator[BlockResult]:
         """An actor is gone with what it was at: to be done again, in halves if that is likely to be why."""
-        if self._is_gone(node):
+        if is_gone(self.ray, node):
             task.nodes_lost += 1
         else:
             task.actors_lost += 1
             self.deaths += 1
-        LOGGER.warning("%s: an actor is lost (%s); its clips are done again", node, _first_line(error))
+        LOGGER.warning("%s: an actor is lost (%s); its clips are done again", node, first_line(error))
         if task.actors_lost < DEATHS_BEFORE_HALVES and task.nodes_lost < NODES_BEFORE_HALVES:
             self.waiting.appendleft(task)
         elif len(task.clips) > 1:
             self.waiting.extendleft(reversed(task.halves()))
         elif not self.any_done and self.deaths >= MOST_DEATHS * DEATHS_BEFORE_HALVES:
             raise EngineError(
-                f"actors die on every clip, {task.clips[0].utterance.id} the last ({_first_line(error)}): "
+                f"actors die on every clip, {task.clips[0].utterance.id} the last ({first_line(error)}): "
                 "out of memory, or a broken installation on the nodes; try --engine local to see the error"
             )
         else:
             yield from self._done(task, [killer(task.clips[0])])
-
-    def _is_gone(self, node: str) -> bool:
-        return not any(one["NodeID"] == node and one["Alive"] for one in self.ray.nodes())
 
     def _say_that_it_waits(self) -> None:
         if not self.busy and time.monotonic() - self.last_sign > SECONDS_UNTIL_WAITING_IS_SAID:
@@ -268,76 +276,33 @@ class _Actor:
         self.extractor = extractor
         use(threads)
 
-    def ready(self) -> tuple[str, Mapping[str, str]]:
-        """Its node, and what it works with."""
+    def ready(self, folder: str, paths: Sequence[str]) -> tuple[str, Mapping[str, str], Sizes]:
+        """Its node, what it works with, and what it sees of some files.
+
+        Args:
+            folder: of the command, which relative paths are relative to.
+        """
         import ray
 
-        return ray.get_runtime_context().get_node_id(), _software()
+        with suppress(OSError):  # without relative paths it need not be there
+            os.chdir(folder)
+        return ray.get_runtime_context().get_node_id(), software(), sizes_of(map(Path, paths))
 
     def extract(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """Outcomes, one per clip."""
         return self.extractor(clips)
 
+    def leave(self) -> None:
+        """Clean up and end."""
+        import ray
 
-def _ray() -> ModuleType:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nobody is told that this program runs
-    try:
-        return import_module("ray")
-    except ImportError as error:
-        raise EngineError("--engine ray needs Ray; install it with pip install 'summer-merc[ray]'") from error
-
-
-@contextmanager
-def _connected(ray: ModuleType, order: RayCluster) -> Iterator[None]:
-    if order.address:
-        _check_answers(order.address)
-    own = {"num_cpus": len(os.sched_getaffinity(0))} if not order.address else {}
-    try:
-        ray.init(
-            address=order.address or "local",
-            include_dashboard=None if order.address else False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **own,
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_cluster(order.address, error) from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        if isinstance(self.extractor, Closes):
+            self.extractor.close()
+        ray.actor.exit_actor()
 
 
-def _check_answers(address: str) -> None:
-    """Ray itself would try for minutes.
-
-    Raises:
-        EngineError: nobody listens there.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=SECONDS_FOR_AN_ANSWER).close()
-    except (OSError, ValueError) as error:
-        raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str, error: Exception) -> EngineError:
-    return EngineError(
-        f"there is no Ray cluster at {address or 'this machine'} ({_first_line(error)}); start one with "
-        "`ray start --head`, or correct --address: ray://HOST:10001 or HOST:6379"
-    )
-
-
-def _software() -> Mapping[str, str]:
-    return {name: _version(name) for name in COMPARED}
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "none"
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _media(clips: Iterable[Clip]) -> Iterator[Path]:
+    """The files of some clips that lie here."""
+    for clip in clips:
+        for span in filter(None, (clip.audio, clip.video)):
+            yield from (piece.path for piece in span.pieces if not piece.address)

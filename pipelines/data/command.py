@@ -18,7 +18,7 @@ app = typer.Typer(
     help="Look at raw corpora and feature stores; import and export features.",
 )
 
-ROOT = "folder of the raw corpus [default: data/<dataset>]"
+ROOT = "folder of the raw corpus [default: data/<dataset>]; of a manifest also an address: s3://bucket/films"
 POLICY = "change one policy of the corpus, such as test_clips=plain of meld; may be repeated"
 EXPORT_FORMAT = "npz (one store) or pickle (the tuple that MMGCN loads)"
 IMPORT_FORMAT = "csv, npz or pickle [default: by the file's name]"
@@ -54,7 +54,7 @@ class CheckOrder:
     """
 
     dataset: Annotated[str, typer.Option(help="meld, iemocap, demo, or the path of a manifest.csv")]
-    root: Annotated[Path | None, typer.Option(help=ROOT)] = None
+    root: Annotated[str | None, typer.Option(metavar="PATH", help=ROOT)] = None
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=POLICY)] = ()
     workers: Annotated[int | None, typer.Option(min=1, help="processes [default: one per core]")] = None
 

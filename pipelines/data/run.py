@@ -11,6 +11,7 @@ from typing import cast, get_args
 from rich.console import Console
 
 from extraction.corpora import check_corpus, open_corpus
+from extraction.remote.address import is_address
 from extraction.video.sheet import write_sheet
 from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, FacesOrder, ImportOrder, InfoOrder
 from pipelines.data.display import (
@@ -61,7 +62,8 @@ def check(order: CheckOrder) -> int:
     corpus = open_corpus(order.dataset, order.root, policy)
     workers = order.workers or len(os.sched_getaffinity(0))
     with probing_bar(console, len(corpus.clips)) as show:
-        found = check_corpus(corpus, order.root, workers=workers, on_progress=show)
+        root = None if order.root is None or is_address(order.root) else Path(order.root)
+        found = check_corpus(corpus, root, workers=workers, on_progress=show)
     print_problems(console, corpus, found)
     return FINE if all(problem.known for problem in found) else NEW_PROBLEMS
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from extraction.remote import FETCHED_GIB
 from pipelines.console import add_command, same_command
 from summer.threads import ask_for
 
@@ -15,7 +16,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 DATASET = "meld, iemocap, demo, or the path of a manifest.csv"
 MODALITY = "text, audio, video or all"
-ROOT = "folder of the raw corpus [default: data/<dataset>]"
+ROOT = "folder of the raw corpus [default: data/<dataset>]; of a manifest also an address: s3://bucket/films"
 OUT = "folder of the stores: OUT/<corpus>/<modality>.h5"
 RECIPE = "meld, meld-text-audio, iemocap, demo, manifest, or the path of a .toml [default: the dataset's]"
 WORKERS = (
@@ -25,6 +26,7 @@ WORKERS = (
 THREADS = "threads that each process computes with [default: OMP_NUM_THREADS, else by the size of the work]"
 ENGINE = "local (processes of this machine) or ray (a cluster; needs the extra ray)"
 ADDRESS = "with --engine ray: ray://HOST:10001 or HOST:6379 [default: $RAY_ADDRESS, else this machine alone]"
+FETCHED = "what copies of media that lie at addresses may take in $TMPDIR, per worker"
 BATCH = "most items in one inference batch [default: by memory]; halved when memory runs out"
 SHARD = "do only share I of N, such as 3/16"
 OVERWRITE = "start anew instead of going on with what is there"
@@ -46,7 +48,7 @@ class ExtractionOrder:
 
     dataset: Annotated[str, typer.Option(help=DATASET)]
     modality: Annotated[str, typer.Option(help=MODALITY)] = "all"
-    root: Annotated[Path | None, typer.Option(help=ROOT)] = None
+    root: Annotated[str | None, typer.Option(metavar="PATH", help=ROOT)] = None
     out: Annotated[Path, typer.Option(help=OUT)] = Path("data/stores")
     recipe: Annotated[str | None, typer.Option(help=RECIPE)] = None
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
@@ -55,6 +57,7 @@ class ExtractionOrder:
     threads: Annotated[int | None, typer.Option(min=1, help=THREADS, show_default=False)] = None
     engine: Annotated[str, typer.Option(help=ENGINE)] = "local"
     address: Annotated[str | None, typer.Option(help=ADDRESS, show_default=False)] = None
+    fetched_gib: Annotated[float, typer.Option(min=0.001, metavar="GIB", help=FETCHED)] = FETCHED_GIB
     batch_size: Annotated[int | None, typer.Option(min=1, help=BATCH)] = None
     shard: Annotated[str | None, typer.Option(metavar="I/N", help=SHARD)] = None
     limit: Annotated[int | None, typer.Option(min=1, help="only the first LIMIT utterances")] = None

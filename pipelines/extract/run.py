@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from rich.console import Console
 
@@ -90,6 +91,7 @@ def _one_modality(
         limit=order.limit,
         retry_failed=order.retry_failed,
         overwrite=order.overwrite,
+        fetched_gib=order.fetched_gib,
     )
     if order.dry_run:
         print_plan(console, job, workers)
@@ -145,7 +147,15 @@ def _engine(order: ExtractionOrder, device: str) -> tuple[Engine, int | None]:
     address = order.address or os.environ.get("RAY_ADDRESS", "")
     on_gpu = device != "cpu"
     of_each, gpus = (CORES_PER_CUDA_WORKER, 1 / MOST_CUDA_WORKERS) if on_gpu else (1, 0.0)
-    return RayCluster(address=address, actors=order.workers, cores=of_each, gpus=gpus), order.workers
+    return (
+        RayCluster(address=address, actors=order.workers, cores=of_each, gpus=gpus, shared=_shared(order)),
+        order.workers,
+    )
+
+
+def _shared(order: ExtractionOrder) -> tuple[Path, ...]:
+    """The folder that actors keep crops in."""
+    return (order.out,) if order.keep_crops else ()
 
 
 def _device(order: ExtractionOrder) -> str:

@@ -22,7 +22,11 @@ JOBS = "systems that are trained at once [default: one per GPU; without, one per
 THREADS = "threads that each job computes with [default: OMP_NUM_THREADS, else by the size of the work]"
 ON_TEST = "leave out what choosing on test would report"
 WITHOUT = "leave out a system, by its name in --dry-run; the page says so; may be repeated"
-DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N"
+DEVICE = "auto (every GPU, else the CPU), cpu or cuda:N; with --engine ray auto, cpu or cuda"
+ENGINE = (
+    "local (this machine) or ray (a cluster; needs the extra ray, and OUT on a folder that all nodes share)"
+)
+ADDRESS = "with --engine ray: ray://HOST:10001 or HOST:6379 [default: $RAY_ADDRESS, else this machine alone]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,8 @@ class ReproductionOrder:
     jobs: Annotated[int | None, typer.Option(min=1, help=JOBS, show_default=False)] = None
     threads: Annotated[int | None, typer.Option(min=1, help=THREADS, show_default=False)] = None
     device: Annotated[str, typer.Option(help=DEVICE)] = "auto"
+    engine: Annotated[str, typer.Option(help=ENGINE)] = "local"
+    address: Annotated[str | None, typer.Option(help=ADDRESS, show_default=False)] = None
     without: Annotated[tuple[str, ...], typer.Option("--without", metavar="NAME", help=WITHOUT)] = ()
     without_test_selection: Annotated[bool, typer.Option("--without-test-selection", help=ON_TEST)] = False
     overwrite: Annotated[bool, typer.Option("--overwrite", help="start anew, delete what OUT has")] = False

@@ -4,30 +4,26 @@
     OUT/jobs/<name>/state.json   the command and how it ended; written when it has ended
 
 A job whose state says that this very command ended well, and whose product is there, is done. A job that
-fails stops nothing but the jobs that need it. A process learns that this one is gone by the end of its
-standard input, which it is given for that alone (`pipelines.reproduce.child`); so a kill leaves no job at
-work for more than a step.
+fails stops nothing but the jobs that need it. Who does them is a yard's affair: processes of this machine
+(`processes.py`) or of a cluster's nodes (`cluster.py`).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from summer.durable import write_aside
-from summer.threads import AT_MOST
 
 SECONDS_BETWEEN_LOOKS = 0.1
+GIB_PER_JOB = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,27 +75,50 @@ class Ended:
     was_done: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Yard:
-    """Where jobs are done.
+class Work(Protocol):
+    """A job under way.
 
-    Args:
-        folder: of jobs.
-        devices: one per place, "auto" where the command shall choose; as many jobs are done at once.
-        threads: per job, at most; fewer where its model is small.
-        inherited: file descriptors that jobs keep open, such as one that holds a lock.
-        program: what is given a job's words.
+    Attributes:
+        begun: when it began, by `time.monotonic`.
     """
 
-    folder: Path
-    devices: Sequence[str]
-    threads: int
-    inherited: Sequence[int] = ()
-    program: Sequence[str] = (sys.executable, "-m", "pipelines.reproduce.child")
+    begun: float
 
-    def log(self, job: Job) -> Path:
-        """What a job said."""
-        return self.folder / job.name / "log.txt"
+    def status(self) -> int | None:
+        """Its exit status, negative where a signal ended it; None while it is at work."""
+        ...
+
+    def stop(self) -> None:
+        """Ask it to stop; it ends its step and keeps what it has."""
+        ...
+
+    def wait(self) -> None:
+        """Return when it has ended."""
+        ...
+
+
+class Yard(Protocol):
+    """Where jobs are done.
+
+    Attributes:
+        folder: of jobs.
+    """
+
+    @property
+    def folder(self) -> Path: ...
+
+    def most(self) -> int:
+        """How many are to be under way at once."""
+        ...
+
+    def begin(self, job: Job, place: int) -> Work:
+        """Begin a job; no other has the number `place` while it is under way."""
+        ...
+
+
+def log_of(job: Job, folder: Path) -> Path:
+    """What a job said, below the folder of jobs."""
+    return folder / job.name / "log.txt"
 
 
 def do_jobs(
@@ -135,16 +154,10 @@ def do_jobs(
 
 
 @dataclass(slots=True)
-class _Work:
+class _UnderWay:
     job: Job
-    process: subprocess.Popen[bytes]
     place: int
-    begun: float
-
-    def let_go(self) -> None:
-        """Close the standard input of a process that has ended."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+    work: Work
 
 
 @dataclass(slots=True)
@@ -154,66 +167,54 @@ class _Site:
     yard: Yard
     on_end: Callable[[Ended], None]
     ended: dict[str, Ended] = field(default_factory=dict)
-    works: list[_Work] = field(default_factory=list)
+    under_way: list[_UnderWay] = field(default_factory=list)
 
     @property
     def known(self) -> set[str]:
-        return {*self.ended, *(work.job.name for work in self.works)}
+        return {*self.ended, *(one.job.name for one in self.under_way)}
 
     def end(self, ended: Ended) -> None:
         self.ended[ended.job.name] = ended
         self.on_end(ended)
 
     def begin_what_can_be(self, waiting: Sequence[Job]) -> None:
-        free = [n for n in range(len(self.yard.devices)) if n not in {work.place for work in self.works}]
+        taken = {one.place for one in self.under_way}
+        free = [place for place in range(self.yard.most()) if place not in taken]
         for job in waiting:
             before = self.ended.get(job.needs) if job.needs else None
             if before is not None and before.ending is not Ending.DONE:
                 self.end(Ended(job=job, ending=Ending.LACKING, reason=f"{job.needs} is not done"))
             elif free and (job.needs is None or before is not None):
-                self.works.append(_begun(job, self.yard, free.pop(0)))
+                place = free.pop(0)
+                log_of(job, self.yard.folder).parent.mkdir(parents=True, exist_ok=True)
+                log_of(job, self.yard.folder).write_bytes(b"")
+                self.under_way.append(_UnderWay(job, place, self.yard.begin(job, place)))
 
     def look(self) -> None:
-        for work in list(self.works):
-            status = work.process.poll()
+        for one in list(self.under_way):
+            status = one.work.status()
             if status is not None:
-                work.let_go()
-                self.works.remove(work)
-                self.end(_ended(work, status, self.yard))
+                self.under_way.remove(one)
+                self.end(_ended(one, status, self.yard))
 
     def stop(self) -> None:
         """Ask what is under way to stop, and wait for it; it keeps what it has."""
-        for work in self.works:
-            work.process.send_signal(signal.SIGTERM)
-        for work in self.works:
-            work.process.wait()
-            work.let_go()
-        self.works.clear()
+        for one in self.under_way:
+            one.work.stop()
+        for one in self.under_way:
+            one.work.wait()
+        self.under_way.clear()
 
 
-def _begun(job: Job, yard: Yard, place: int) -> _Work:
-    log = yard.log(job)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    words = [*job.words, "--device", yard.devices[place]]
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [*yard.program, *words],
-            stdin=subprocess.PIPE,  # held open, never written to: its end tells that this process is gone
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, AT_MOST: str(yard.threads), "COLUMNS": "160"},
-            pass_fds=tuple(yard.inherited),
-        )
-    return _Work(job=job, process=process, place=place, begun=time.monotonic())
-
-
-def _ended(work: _Work, status: int, yard: Yard) -> Ended:
-    job, seconds = work.job, time.monotonic() - work.begun
+def _ended(one: _UnderWay, status: int, yard: Yard) -> Ended:
+    job, seconds = one.job, time.monotonic() - one.work.begun
     if status == 0:
         state = {"words": list(job.words), "status": status, "seconds": round(seconds, 1)}
         write_aside(_state(job, yard), json.dumps(state, indent=1).encode())
         return Ended(job=job, ending=Ending.DONE, seconds=seconds)
-    return Ended(job=job, ending=Ending.FAILED, seconds=seconds, reason=_reason(yard.log(job), status))
+    return Ended(
+        job=job, ending=Ending.FAILED, seconds=seconds, reason=_reason(log_of(job, yard.folder), status)
+    )
 
 
 def _reason(log: Path, status: int) -> str:

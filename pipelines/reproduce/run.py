@@ -21,8 +21,9 @@ from pipelines.devices import device_named
 from pipelines.recipe import Recipe, load_recipe
 from pipelines.reproduce.command import ReproductionOrder
 from pipelines.reproduce.display import print_jobs, told
-from pipelines.reproduce.jobs import Ended, Ending, Job, Yard, do_jobs
+from pipelines.reproduce.jobs import GIB_PER_JOB, Ended, Ending, Job, Yard, do_jobs, log_of
 from pipelines.reproduce.page import FILES, Reproduction, write_page
+from pipelines.reproduce.processes import LocalYard
 from pipelines.reproduce.systems import SUMMER_RUN, Catalogue, System, catalogue
 from pipelines.train.run import folder_of_features, parse_seeds, stores_in
 from summer.conversations.reading import Conversations, read_conversations
@@ -33,9 +34,9 @@ from summer.threads import share
 from summer.training.preparation import prepare
 
 DONE, INCOMPLETE = 0, 1
+ENGINES = ("local", "ray")
 RECORD, LOCK = "reproduction.json", ".lock"
 OWN = (*FILES, "runs", "jobs", RECORD)  # the record goes last: a folder that is half deleted is still ours
-GIB_PER_JOB = 8
 SECONDS_FOR_THE_LOCK = 30.0
 
 
@@ -49,6 +50,7 @@ def carry_out(order: ReproductionOrder) -> int:
         ValueError: anything that the user can mend; the message says how.
     """
     console = Console(soft_wrap=True)
+    _check_engine(order)
     task = _task_of(order)
     jobs = [_job(order, task, system) for system in task.catalogue.systems]
     if order.dry_run:
@@ -56,7 +58,8 @@ def carry_out(order: ReproductionOrder) -> int:
         return DONE
     with _locked(order) as lock:
         _begin(order, task)
-        ended, interrupted = _do(console, order, jobs, lock)
+        with _yard(order, task, lock) as yard:
+            ended, interrupted = _do(console, jobs, yard)
         if not interrupted:
             write_page(order.out, _reproduction(order, task, ended))
     if interrupted:
@@ -65,6 +68,17 @@ def carry_out(order: ReproductionOrder) -> int:
     failed = [one for one in ended if one.ending is not Ending.DONE]
     console.print(told(order.out, ended), highlight=False)
     return INCOMPLETE if failed else DONE
+
+
+def _check_engine(order: ReproductionOrder) -> None:
+    if order.engine not in ENGINES:
+        raise ValueError(f"engine {order.engine!r} is not one of {', '.join(ENGINES)}; correct --engine")
+    if order.engine == "local" and order.address is not None:
+        raise ValueError(
+            f"--address {order.address} is of a cluster; give --engine ray as well, or leave it out"
+        )
+    if order.engine == "ray" and order.device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"--device {order.device}: which GPU is for Ray to say; give --device cuda")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,16 +223,31 @@ def _takes(lock: int) -> bool:
     return True
 
 
-def _do(
-    console: Console, order: ReproductionOrder, jobs: Sequence[Job], lock: int
-) -> tuple[list[Ended], bool]:
-    devices = _devices(order)
-    yard = Yard(
-        folder=order.out / "jobs",
-        devices=devices,
-        threads=share(len(devices)),
-        inherited=(lock,),
-    )
+@contextmanager
+def _yard(order: ReproductionOrder, task: Task, lock: int) -> Iterator[Yard]:
+    """Who does the jobs.
+
+    Raises:
+        EngineError: there is no such cluster, or it lacks what the jobs need.
+    """
+    folder = order.out / "jobs"
+    if order.engine == "local":
+        devices = _devices(order)
+        yield LocalYard(folder=folder, devices=devices, threads=share(len(devices)), inherited=(lock,))
+        return
+    from pipelines.reproduce.cluster import ray_yard
+
+    with ray_yard(
+        out=order.out.absolute(),
+        read=[Path.cwd(), *stores_in(task.folder)],
+        address=order.address or os.environ.get("RAY_ADDRESS", ""),
+        jobs=order.jobs,
+        device=order.device,
+    ) as yard:
+        yield yard
+
+
+def _do(console: Console, jobs: Sequence[Job], yard: Yard) -> tuple[list[Ended], bool]:
     count = 0
 
     def on_end(ended: Ended) -> None:
@@ -237,7 +266,7 @@ def _line(ended: Ended, yard: Yard) -> str:
         return f"{ended.job.name}: {ended.seconds:.0f} s"
     if ended.ending is Ending.LACKING:
         return f"{ended.job.name}: not begun, {ended.reason}"
-    return f"{ended.job.name} failed: {ended.reason} ({yard.log(ended.job)})"
+    return f"{ended.job.name} failed: {ended.reason} ({log_of(ended.job, yard.folder)})"
 
 
 def _devices(order: ReproductionOrder) -> list[str]:

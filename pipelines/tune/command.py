@@ -43,7 +43,7 @@ class TuningOrder:
     modality: Annotated[str, typer.Option(help=MODALITY)] = "video"
     faces: Annotated[Path | None, typer.Option(metavar="ROOT", help=FACES)] = None
     dataset: Annotated[str | None, typer.Option(help=DATASET)] = None
-    root: Annotated[Path | None, typer.Option(help=ROOT)] = None
+    root: Annotated[str | None, typer.Option(metavar="PATH", help=ROOT)] = None
     out: Annotated[Path, typer.Option(help=OUT)] = Path("data/tuned")
     recipe: Annotated[str | None, typer.Option(help=RECIPE)] = None
     overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()

@@ -17,6 +17,7 @@ BENCHMARKS = (
     "video",
     "faces",
     "memory",
+    "scale",
     "reading",
     "training",
     "rivals",

@@ -98,7 +98,15 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
         "[baselines.averaged]": ADD_A_MODEL,
     },
     "docs/cluster.md": {
-        "summer-extract": Parsed("a cluster is needed; tests/extraction/test_ray.py makes one"),
+        "ray start --head": Listed("begins a cluster on several machines"),
+        "summer-extract --dataset /shared": Parsed(
+            "a cluster is needed; tests/extraction/test_ray.py makes one"
+        ),
+        "summer-extract --dataset calls.csv": Parsed(
+            "a bucket is needed; tests/extraction/test_fetched.py has a web server"
+        ),
+        "summer-reproduce": Parsed("tests/pipelines/reproduce/test_cluster.py makes a cluster"),
+        "sbatch": Listed("a scheduler is needed; tests/pipelines/extract/test_shards.py does what it starts"),
     },
     "docs/feature-store.md": {
         "from pathlib": Runs(),

@@ -47,11 +47,11 @@ CASES: dict[str, Case] = {
         "pipelines.extract.run.carry_out",
         "--dataset demo --modality audio --root raw --out there --recipe meld -o a.b=1 -o c.d=2 --device cpu "
         "--workers 0 --batch-size 3 --shard 1/2 --limit 4 --retry-failed --overwrite --strict --keep-crops "
-        "--dry-run --engine ray --address there:6379 --threads 1",
+        "--dry-run --engine ray --address there:6379 --fetched-gib 2 --threads 1",
         ExtractionOrder(
             dataset="demo",
             modality="audio",
-            root=Path("raw"),
+            root="raw",
             out=Path("there"),
             recipe="meld",
             overrides=("a.b=1", "c.d=2"),
@@ -68,6 +68,7 @@ CASES: dict[str, Case] = {
             engine="ray",
             address="there:6379",
             threads=1,
+            fetched_gib=2.0,
         ),
     ),
     "train": (
@@ -128,7 +129,7 @@ CASES: dict[str, Case] = {
         data_app,
         "pipelines.data.run.check",
         "check --dataset demo --root raw -o a=1 -o b=2 --workers 3",
-        CheckOrder(dataset="demo", root=Path("raw"), overrides=("a=1", "b=2"), workers=3),
+        CheckOrder(dataset="demo", root="raw", overrides=("a=1", "b=2"), workers=3),
     ),
     "data info": (
         data_app,

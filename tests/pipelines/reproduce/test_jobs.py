@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reproduce.jobs import Ended, Ending, Job, Yard, do_jobs
+from pipelines.reproduce.jobs import Ended, Ending, Job, do_jobs, log_of
+from pipelines.reproduce.processes import LocalYard
 
 PROGRAM = """
 import os, signal, sys, time
@@ -46,7 +47,7 @@ class Place:
         self.folder, self.diary = folder, folder / "diary"
         (folder / "program.py").write_text(PROGRAM)
         program = (sys.executable, str(folder / "program.py"))
-        self.yard = Yard(folder=folder / "jobs", devices=devices, threads=3, program=program)
+        self.yard = LocalYard(folder=folder / "jobs", devices=devices, threads=3, program=program)
         self.told: list[Ended] = []
 
     def job(self, name: str, *does: str, needs: str | None = None, cost: float = 0.0) -> Job:
@@ -123,7 +124,7 @@ def test_a_job_that_fails_stops_only_what_needs_it_and_is_tried_again(tmp_path: 
     }
     assert ended["bad"].reason == "there is no such thing"
     assert ended["needy"].reason == "bad is not done"
-    assert "first" in place.yard.log(jobs[0]).read_text()
+    assert "first" in log_of(jobs[0], place.yard.folder).read_text()
     mended = [place.job("bad"), *jobs[1:]]
     assert {one.ending for one in place.do(*mended).values()} == {Ending.DONE}
     assert place.begun.count("good") == 1
