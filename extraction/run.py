@@ -6,7 +6,6 @@ at any point loses the blocks under way and nothing else.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 from collections import Counter
@@ -40,7 +39,7 @@ from extraction.plan import (
     wanted_rows,
 )
 from summer.corpus import Modality, Status
-from summer.durable import explained_disk_errors
+from summer.durable import explained_disk_errors, taken
 from summer.store import Candidates, Rows, joined, write_part
 
 MOST_ERRORS_WITHOUT_SUCCESS = 3
@@ -243,10 +242,8 @@ def _locked(job: Job) -> Iterator[None]:
         job.folder.mkdir(parents=True, exist_ok=True)
         lock = (job.folder / f".{job.extractor.modality}.lock").open("w")
     with lock:
-        try:
-            fcntl.flock(lock, (fcntl.LOCK_SH if job.shard else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not taken(lock, shared=job.shard is not None):
             raise ExtractionError(
                 f"another run is at work on {job.store}; wait for it, stop it, or choose another --out"
-            ) from error
+            )
         yield

@@ -39,6 +39,8 @@ from summer.corpus import Dialogue, LabelSet, Split, Utterance, group_dialogues
 COLUMNS = ("id", "split", "dialogue", "turn", "speaker", "text", "label", "media")
 TIMES = ("start_seconds", "end_seconds")
 REGION = "region"
+MOST_NAME_BYTES = 200  # of a part of an id; file systems take 255
+MOST_SECONDS = 1e7  # a recording of four months
 HALVES = {"left": LEFT_HALF, "right": RIGHT_HALF}
 MELD_LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 ABSENT = "the manifest names no media"
@@ -137,6 +139,9 @@ def _check_id(row: Row) -> None:
         raise row.error("id", "ids name files: use printable characters, no backslash, no // or trailing /")
     if name.startswith("/") or not set(name.split("/")).isdisjoint({"", ".", ".."}):
         raise row.error("id", "ids name files below a folder: not empty, no leading /, no . or .. part")
+    longest = max(len(part.encode()) for part in name.split("/"))
+    if longest > MOST_NAME_BYTES:
+        raise row.error("id", f"ids name files: {MOST_NAME_BYTES} bytes between two / at most, not {longest}")
 
 
 def _check_split(row: Row) -> None:
@@ -163,7 +168,7 @@ def _time(row: Row, column: str) -> float | None:
         value = float(row[column])
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value >= 0):
+    if not 0 <= value <= MOST_SECONDS:
         raise row.error(column, "give seconds from the start of the file, such as 12.5, or leave it empty")
     return value
 

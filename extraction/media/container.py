@@ -220,7 +220,7 @@ class Track(Generic[StreamT]):
     def _seek(self, timestamp: int) -> bool:
         try:
             self.container.seek(timestamp, stream=self.stream)
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, OverflowError):  # the latter of a time that FFmpeg cannot count to
             return False
         return True
 

@@ -7,7 +7,6 @@ The Trainer works on one device; of several CUDA devices it takes the first that
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from extraction.allocator import keep_freed_memory
 from extraction.schedule import check_schedule
 from extraction.text.batches import TrainingBatches, batches_by_tokens
 from extraction.text.classifier import WEIGHTED_F1, EmotionClassifier, Row, collate, score
+from summer.durable import json_of
 
 STEPS_BETWEEN_REPORTS = 10
 TOKENS_TO_LOOK_AT = 2048  # of a batch of dev rows
@@ -229,7 +229,7 @@ def _last_whole_checkpoint(checkpoints: Path) -> str | None:
         if last is None:
             return None
         try:
-            json.loads((Path(last) / STATE).read_text(encoding="utf-8"))
+            json_of((Path(last) / STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             shutil.rmtree(last)
         else:

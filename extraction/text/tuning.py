@@ -35,7 +35,7 @@ from extraction.text.training import TuningOptions, TuningProgress, train
 from extraction.tuned_text import TUNED_FROM, TUNING_RECORD, tuned_from
 from extraction.weights import Weights, text_model
 from summer.corpus import LabelSet, Split
-from summer.durable import check_free_space, explained_disk_errors
+from summer.durable import check_free_space, explained_disk_errors, taken
 from summer.metrics import best_epoch
 
 LOGGER = logging.getLogger(__name__)
@@ -228,9 +228,7 @@ def _locked(tuned: Path) -> Iterator[None]:
     """Let one process tune; others (shards, say) wait, and find the encoder ready."""
     tuned.parent.mkdir(parents=True, exist_ok=True)
     with (tuned.parent / f".{tuned.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not taken(lock):
             LOGGER.info("another process is fine-tuning %s; waiting for it", tuned)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

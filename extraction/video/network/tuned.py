@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from extraction.video.network.lfnet3d import InflatedInceptionResnet, Layer, OverTime
 from extraction.weights import Weights, WeightsUnavailable, load_vggface2
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 from summer.store import EncoderHead, StoreError
 
 METADATA = "summer-tune"
@@ -61,7 +61,7 @@ def tuning_of(weights: Weights) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        record: dict[str, Any] = json.loads(text)
+        record: dict[str, Any] = json_of(text)
         if record["layer"] not in get_args(Layer):
             raise ValueError(f"layer {record['layer']!r}")
     except (ValueError, KeyError, TypeError) as error:
