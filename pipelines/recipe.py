@@ -317,7 +317,7 @@ def _read_toml(name: str) -> dict[str, Any]:
     try:
         text = _recipe_text(name)
         if any(line.count(".") > MOST_POINTS for line in text.splitlines()):
-            raise RecipeError(f"recipe {name}: a line with more than {MOST_POINTS:,} points; write short keys")
+            raise RecipeError(f"recipe {name}: a line of more than {MOST_POINTS:,} points; write short keys")
         return tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise RecipeError(f"recipe {name} is not UTF-8: {error}; save it as UTF-8") from error

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from summer.corpus import Modality, Split, Status, Utterance
-from summer.durable import check_free_space, explained_disk_errors, replace_durably, write_aside
+from summer.durable import check_free_space, explained_disk_errors, json_of, replace_durably, write_aside
 from summer.store.candidates import Candidates
 from summer.store.head import EncoderHead
 from summer.store.plain import check_plain
@@ -292,7 +292,7 @@ def _word_of(file: h5py.File, name: str) -> str:
 
 
 def _json_of(file: h5py.File, name: str, kind: type) -> Any:
-    value = json.loads(_word_of(file, name))
+    value = json_of(_word_of(file, name))
     if not isinstance(value, kind):
         raise ValueError(f"its {name} is a {type(value).__name__} of JSON, not a {kind.__name__}")
     return value
