@@ -58,6 +58,8 @@ REMEDIES = {
     errno.EROFS: "the file system is read-only; choose another --out",
     errno.ENOTDIR: "a file stands where a folder must be; choose another --out",
     errno.EEXIST: "a file stands where a folder must be; choose another --out",
+    errno.ENAMETOOLONG: "the file system takes no name as long; choose another --out or shorter names",
+    errno.ELOOP: "a symbolic link leads to itself; choose another --out",
 }
 
 

@@ -39,7 +39,6 @@ from summer.corpus import Dialogue, LabelSet, Split, Utterance, group_dialogues
 COLUMNS = ("id", "split", "dialogue", "turn", "speaker", "text", "label", "media")
 TIMES = ("start_seconds", "end_seconds")
 REGION = "region"
-MOST_NAME_BYTES = 200  # of a part of an id; file systems take 255
 MOST_SECONDS = 1e7  # a recording of four months
 HALVES = {"left": LEFT_HALF, "right": RIGHT_HALF}
 MELD_LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
@@ -139,9 +138,6 @@ def _check_id(row: Row) -> None:
         raise row.error("id", "ids name files: use printable characters, no backslash, no // or trailing /")
     if name.startswith("/") or not set(name.split("/")).isdisjoint({"", ".", ".."}):
         raise row.error("id", "ids name files below a folder: not empty, no leading /, no . or .. part")
-    longest = max(len(part.encode()) for part in name.split("/"))
-    if longest > MOST_NAME_BYTES:
-        raise row.error("id", f"ids name files: {MOST_NAME_BYTES} bytes between two / at most, not {longest}")
 
 
 def _check_split(row: Row) -> None:

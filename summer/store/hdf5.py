@@ -31,7 +31,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from summer.store.candidates import Candidates
 from summer.store.head import EncoderHead
 from summer.store.plain import check_plain
 from summer.store.rows import Header, Kind, Rows, StoreError
+from summer.store.unfailing import Unfailing
 from summer.store.words import pack_words, unpack_words
 
 SCHEMA_VERSION = (
@@ -148,9 +149,12 @@ class FeatureStore:
 class StoreWriter:
     """A store being written aside; `new_store` makes it and renames the file into place at the end."""
 
-    def __init__(self, file: h5py.File, rows: Rows, dim: int) -> None:
+    def __init__(
+        self, file: h5py.File, rows: Rows, dim: int, raise_failure: Callable[[], None] = lambda: None
+    ) -> None:
         self._file = file
         self._rows = rows
+        self._raise_failure = raise_failure
         self._raw = file.create_dataset(f"{FEATURES}/raw", shape=(len(rows), dim), dtype="<f4")
 
     def write_raw(self, first_row: int, vectors: NDArray[np.float32]) -> None:
@@ -159,6 +163,7 @@ class StoreWriter:
         if vectors[~usable].any():
             raise StoreError("a row whose status is not ok must hold zeros")
         self._raw[first_row : first_row + len(vectors)] = vectors
+        self._raise_failure()
 
     def read_raw(self) -> NDArray[np.float32]:
         """(rows, dim) float32, as written so far."""
@@ -203,10 +208,13 @@ def new_store(path: Path, header: Header, rows: Rows) -> Iterator[StoreWriter]:
     try:
         with explained_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with h5py.File(aside, "w", libver="v110", locking=False) as file:
-                _write_header(file, header)
-                _write_rows(file, rows)
-                yield StoreWriter(file, rows, header.dim)
+            with aside.open("w+b", buffering=0) as raw:
+                unfailing = Unfailing(raw)
+                with h5py.File(unfailing, "w", libver="v110") as file:
+                    _write_header(file, header)
+                    _write_rows(file, rows)
+                    yield StoreWriter(file, rows, header.dim, unfailing.raise_failure)
+                unfailing.raise_failure()
             replace_durably(aside, path)
     finally:
         with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""A store that is no plain data is refused before a number is read: links, foreign storage, filters, holes."""
+"""A store that is no plain data is refused before a number is read: links, other storage, filters, holes."""
 
 from __future__ import annotations
 
