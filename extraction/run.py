@@ -24,6 +24,7 @@ from extraction.building import (
     gather_rows,
     holders,
     needs_building,
+    reducer_of,
 )
 from extraction.corrections import Corrections, corrections_since
 from extraction.engines import BlockResult, Engine
@@ -39,7 +40,7 @@ from extraction.plan import (
     wanted_rows,
 )
 from summer.corpus import Modality, Status
-from summer.durable import explained_disk_errors, taken
+from summer.durable import clear_asides, explained_disk_errors, taken
 from summer.store import Candidates, Rows, joined, write_part
 
 MOST_ERRORS_WITHOUT_SUCCESS = 3
@@ -133,8 +134,8 @@ def extract(
 def _clear_way(job: Job) -> None:
     """Remove what a killed run left aside; with `overwrite` all."""
     with explained_disk_errors(job.store):
-        for aside in job.folder.glob(f".{job.store.name}.*.tmp"):
-            aside.unlink()
+        for file in (job.store, reducer_of(job)):
+            clear_asides(file)
         if job.overwrite:
             job.store.unlink(missing_ok=True)
             shutil.rmtree(job.parts, ignore_errors=True)

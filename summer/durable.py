@@ -43,6 +43,16 @@ def write_aside(path: Path, content: bytes) -> None:
             aside.unlink()
 
 
+def clear_asides(path: Path) -> None:
+    """Remove what killed runs left aside of a file; only who holds its lock may do so.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    for aside in path.parent.glob(f".{path.name}.*.tmp"):
+        aside.unlink(missing_ok=True)
+
+
 def replace_durably(aside: Path, path: Path) -> None:
     """Rename `aside` to `path` once its bytes are on the disk."""
     with aside.open("rb") as file:

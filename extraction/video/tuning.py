@@ -32,7 +32,7 @@ from extraction.video.network.training import (
 )
 from extraction.video.network.tuned import load_network, save_tuned
 from extraction.weights import Weights
-from summer.durable import explained_disk_errors, file_sha256, taken
+from summer.durable import clear_asides, explained_disk_errors, file_sha256, taken
 from summer.metrics import best_epoch
 from summer.processes import alike, processes_of
 
@@ -149,3 +149,5 @@ def keep_others_out(tuned: Path, held: ExitStack) -> None:
         raise TuningError(
             f"another run is tuning {tuned}; wait for it, or give other settings or another --out"
         )
+    with explained_disk_errors(tuned):
+        clear_asides(tuned)

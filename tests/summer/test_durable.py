@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from summer.durable import DiskError, explained_disk_errors, is_no_file, json_of, taken
+from summer.durable import DiskError, clear_asides, explained_disk_errors, is_no_file, json_of, taken
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
@@ -62,3 +62,10 @@ def test_a_name_that_is_too_long_is_told_with_its_remedy(tmp_path: Path) -> None
     path = tmp_path / ("n" * 300)
     with pytest.raises(DiskError, match="takes no name as long"), explained_disk_errors(path):
         path.write_bytes(b"")
+
+
+def test_what_killed_runs_left_aside_of_a_file_goes_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".a.h5.17.tmp", ".b.h5.17.tmp", "a.h5", ".a.h5.tmp.keep"):
+        (tmp_path / name).touch()
+    clear_asides(tmp_path / "a.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.h5.tmp.keep", ".b.h5.17.tmp", "a.h5"]

@@ -1,1 +1,1 @@
-"""What the project is beaten with, `python -m tests.torture`: kills, damaged media, hostile files, hard surroundings."""
+"""What the project is beaten with: kills, damaged media, hostile files, hard surroundings."""

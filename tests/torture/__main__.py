@@ -18,8 +18,8 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before torch: forks keep no threads
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
-from tests.torture.forked import load_once
-from tests.torture.tally import Tally, table
+from tests.torture.forked import load_once  # noqa: E402 (after the environment)
+from tests.torture.tally import Tally, table  # noqa: E402
 
 PARTS = ("hostile", "media", "surroundings", "kills")
 SEED = 20_261_201

@@ -1,7 +1,7 @@
 """Work in a process that need not import anything first: a fork of this one, in a group of its own.
 
-A fork takes some milliseconds where a new interpreter takes seconds, so hundreds of processes can be tried and
-killed. Its largest memory is the kernel's own count, less what this process held when it forked.
+A fork takes some milliseconds where a new interpreter takes seconds, so hundreds can be tried and killed. Its
+largest memory is the kernel's own count, less what this process held when it forked.
 """
 
 from __future__ import annotations
@@ -33,10 +33,8 @@ COMMANDS = {
 LOADED_ONCE = (  # whatever a command imports late, so that a fork has it
     *("torch", "av", "cv2", "h5py", "opensmile", "facenet_pytorch", "accelerate", "transformers"),
     *("extraction.audio", "extraction.video.extractor", "extraction.text.tuning", "extraction.text.training"),
-    *(
-        f"pipelines.{name}.run"
-        for name in ("extract", "data", "tune", "train", "evaluate", "predict", "report")
-    ),
+    *(f"pipelines.{name}.run" for name in ("extract", "data", "tune", "train", "evaluate", "predict")),
+    "pipelines.report.run",
     *("pipelines.reproduce.run", "summer.runs.experiment", "summer.report.figures"),
 )
 
@@ -48,7 +46,7 @@ class Ended:
     Args:
         status: its exit status; of one that a signal ended, minus its number.
         said: all that it wrote, to standard output and error.
-        seconds: of a processor, its own and those of what it began: what others do on the machine adds nothing.
+        seconds: of a processor, its own and those of what it began; others on the machine add nothing.
         more_bytes: the most memory that it held beyond what this process held.
         is_late: it was still at work after the time that it was given, and was killed.
     """
@@ -173,7 +171,7 @@ def _child(work: Callable[[], None], log: int, user: int | None) -> None:
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:  # a fork must not go on with what its parent does, whatever happens
+    except BaseException:  # noqa: BLE001 (a fork must not go on with what its parent does)
         traceback.print_exc()
     finally:
         sys.stdout.flush()

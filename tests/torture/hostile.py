@@ -1,8 +1,8 @@
 """Files made to do harm: each is refused by name, without a traceback, in little time and memory.
 
-A case is a file and what reads it: a command as it is typed, or a reader of the library where no command gets to
-it at once. It may be taken where nothing of it is harmful, but never end with a fault of the program, read or
-write outside of the folders that it was given, or carry out what a file asks for.
+A case is a file and what reads it: a command as it is typed, or a reader of the library where no command
+gets to it at once. It may be taken where nothing of it is harmful, but never end with a fault of the
+program, read or write outside of the folders that it was given, or carry out what a file asks for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trained models, reducers, weights and progress that declare what they do not hold, or would run as programs."""
+"""Models, reducers, weights and progress that declare what they do not hold, or would run as programs."""
 
 from __future__ import annotations
 

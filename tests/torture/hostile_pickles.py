@@ -145,7 +145,8 @@ def _pickles(canary: Path) -> Mapping[str, bytes]:
         ),
         "a list that holds itself": b"\x80\x02]q\x00h\x00a.",
         "a dialogue that holds itself": b"\x80\x02(}q\x00K\x00h\x00s}}}}}}]]t.",
-        "a state of another shape": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01"
+        "a state of another shape": b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n"
+        + b"K\x00\x85U\x01b\x87R(K\x01"
         + pickle.dumps((1 << 40,), 2)[2:-1]
         + b"cnumpy\ndtype\nU\x02f4K\x00K\x01\x87R\x89U\x04abcdtb.",
         "no bytes": b"",

@@ -21,7 +21,7 @@ DEEP = 100_000
 ROW = manifest_row("a1", media="sound.wav", label="joy")
 
 
-def texts(folder: Path, *, seed: int, short: bool) -> Iterator[Hostile]:
+def texts(folder: Path, **_: object) -> Iterator[Hostile]:
     """Each read by the command that it is meant for."""
     yield from _manifests(folder / "manifests")
     yield from _recipes(folder / "recipes")

@@ -1,8 +1,8 @@
 """Damaged and absurd media files, read as the extractors read them.
 
-Each file is read whole and as a span, for sound and for pictures, in a process of its own. It must end in time
-and within memory, without an error, with a status: ok has a finite vector, anything else a reason. What was
-made to be whole must be ok, and what was made to lack something must say so.
+Each file is read whole and as a span, for sound and for pictures, in a process of its own. It must end in
+time and within memory, without an error, with a status: ok has a finite vector, anything else a reason.
+What was made to be whole must be ok, and what was made to lack something must say so.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _extractors(scratch: Path) -> list[Extractor]:
 
 
 def _look(path: Path, extractors: list[Extractor]) -> None:
-    """What each extractor says of a file and of a span of it, one line of JSON each; in a process of its own."""
+    """What each extractor says of a file and of a span of it, one line of JSON each."""
     print(json.dumps({"probe": probe(path).fault}))
     for extractor in extractors:
         for start, end in ((None, None), SPAN_SECONDS):

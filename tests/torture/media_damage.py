@@ -16,8 +16,15 @@ EXTREMES = (
     b"\xff\xff\xff\xfe" * 2,
     b"\x80" + b"\x00" * 7,
 )
-MP4_TAGS = "ftyp moov mvhd trak tkhd mdia mdhd hdlr minf stbl stsd stts ctts stsz stsc stco stss elst avc1 mp4a esds avcC mp4v jpeg mdat udta meta".split()
-RIFF_TAGS = "RIFF AVI  LIST hdrl avih strl strh strf movi idx1 fmt  data fact 00dc 01wb vids auds".split(" ")
+MP4_TAGS = (
+    *("ftyp", "moov", "mvhd", "trak", "tkhd", "mdia", "mdhd", "hdlr", "minf", "stbl", "stsd", "stts"),
+    *("ctts", "stsz", "stsc", "stco", "stss", "elst", "avc1", "mp4a", "esds", "avcC", "mp4v", "jpeg"),
+    *("mdat", "udta", "meta"),
+)
+RIFF_TAGS = (
+    *("RIFF", "AVI", "LIST", "hdrl", "avih", "strl", "strh", "strf", "movi", "idx1", "fmt", "data", "fact"),
+    *("00dc", "01wb", "vids", "auds"),
+)
 OTHER_TAGS = [
     "OggS",
     "fLaC",
@@ -33,12 +40,11 @@ OTHER_TAGS = [
     "Info",
     "LAME",
 ]
-EBML_TAGS = [
-    bytes.fromhex(code)
-    for code in (
-        "1a45dfa3 18538067 1549a966 1654ae6b 1f43b675 1c53bb6b 2ad7b1 4489 ae d7 83 86 63a2 e0 b0 ba e1 b5 9f 6264 23e383 a3 a0"
-    ).split()
-]
+EBML_CODES = (
+    *("1a45dfa3", "18538067", "1549a966", "1654ae6b", "1f43b675", "1c53bb6b", "2ad7b1", "4489", "ae", "d7"),
+    *("83", "86", "63a2", "e0", "b0", "ba", "e1", "b5", "9f", "6264", "23e383", "a3", "a0"),
+)
+EBML_TAGS = [bytes.fromhex(code) for code in EBML_CODES]
 TAGS = [
     *(tag.encode() for tag in (*MP4_TAGS, *OTHER_TAGS)),
     *(tag.ljust(4).encode() for tag in RIFF_TAGS if tag),
@@ -84,7 +90,7 @@ def extremes(content: bytes, random: np.random.Generator) -> bytes:
 
 
 def lengths(content: bytes, random: np.random.Generator) -> bytes:
-    """Sizes, counts, rates and measures: what stands before or behind the names that containers give their parts."""
+    """Sizes, counts, rates and measures: what stands beside the names that containers give their parts."""
     changed = bytearray(content)
     found = [(place, len(tag)) for tag in TAGS if (place := content.find(tag)) >= 0]
     for number in random.permutation(len(found))[: int(random.integers(1, 4))]:

@@ -1,4 +1,4 @@
-"""Sound media to be damaged: a clip of a face and a tone in each container, and real ones where they are at hand."""
+"""Media to be damaged: a clip of a face and a tone in each container, and some real ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hard surroundings: a full disk, folders that refuse, clocks that go back, locks that fail, two at once, signals.
+"""Hard surroundings: full disks, no rights, clocks that go back, locks that fail, two at once, signals.
 
 What a command cannot do it says in a line, status 2, and what it had finished is kept: given room, rights or
 quiet, the same command goes on and ends as an undisturbed run does.
@@ -232,7 +232,7 @@ def _with(work: Callable[[], None], **environment: str) -> Callable[[], None]:
 
 
 def _without_rights(place: Place) -> Iterator[Tally]:
-    """As a user who may read everything and write nothing; in a read-only file system; with files in the way."""
+    """As a user who may write nothing, or read nothing; on a read-only disk; with files in the way."""
     for task in place.tasks:
         tally = Tally(part="surroundings", what=f"{task.name} without the right to write, or to read")
         closed = place.scratch / f"closed-{task.name}"

@@ -49,7 +49,8 @@ def table(tallies: Sequence[Tally]) -> str:
     lines = ["| part | what | tried | found | longest, CPU s | most, MiB |", "|---|---|---|---|---|---|"]
     for one in tallies:
         what = f"{one.what} ({one.note})" if one.note else one.what
-        numbers = f"{one.tried} | {len(one.found)} | {one.longest_seconds:.1f} | {one.most_bytes / BYTES_PER_MIB:.0f}"
+        limits = f"{one.longest_seconds:.1f} | {one.most_bytes / BYTES_PER_MIB:.0f}"
+        numbers = f"{one.tried} | {len(one.found)} | {limits}"
         lines.append(f"| {one.part} | {what} | {numbers} |")
     tried, found = sum(one.tried for one in tallies), sum(len(one.found) for one in tallies)
     return "\n".join([*lines, f"| all | | {tried} | {found} | | |"])
