@@ -37,6 +37,7 @@ FORMAT_VERSION = 2
 DAMAGE = (  # what a header leads to that somebody else has written
     *(AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError),
 )
+UNSUSPICIOUS = 1 << 16  # a measure that a model need not have weights for, such as of what it does not read
 COUNTS_MODULES = ("layers", "experts")  # how the options end that say how many modules there are
 METADATA = "summer"
 READINGS_BEFORE_0_3 = {
@@ -249,7 +250,8 @@ def _check_numbers(entry: object, weights: Mapping[str, Tensor], name: str = "")
         for value in entry:
             _check_numbers(value, weights, name)
     elif isinstance(entry, int):
-        most = len(weights) if name.endswith(COUNTS_MODULES) else sum(map(Tensor.numel, weights.values()))
+        numbers = sum(map(Tensor.numel, weights.values()))
+        most = len(weights) if name.endswith(COUNTS_MODULES) else max(numbers, UNSUSPICIOUS)
         if entry > max(most, 1):
             raise ValueError(f"{name} is {entry}, and its weights are of {most} at most")
 

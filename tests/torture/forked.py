@@ -1,7 +1,7 @@
 """Work in a process that need not import anything first: a fork of this one, in a group of its own.
 
 A fork takes some milliseconds where a new interpreter takes seconds, so hundreds can be tried and killed. Its
-largest memory is the kernel's own count, less what this process held when it forked.
+largest memory is the kernel's own count, libraries included.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ class Ended:
         status: its exit status; of one that a signal ended, minus its number.
         said: all that it wrote, to standard output and error.
         seconds: of a processor, its own and those of what it began; others on the machine add nothing.
-        more_bytes: the most memory that it held beyond what this process held.
+        most_bytes: the most memory that it held.
         is_late: it was still at work after the time that it was given, and was killed.
     """
 
     status: int
     said: str
     seconds: float
-    more_bytes: int
+    most_bytes: int
     is_late: bool = False
 
     @property
@@ -98,7 +98,6 @@ class Forked:
 
     def __init__(self, work: Callable[[], None], log: Path, *, user: int | None = None) -> None:
         self._log = log
-        self._before_bytes = _resident_bytes()
         sys.stdout.flush()
         sys.stderr.flush()
         with log.open("wb") as file:
@@ -132,7 +131,7 @@ class Forked:
             status=code,
             said=self._log.read_text(encoding="utf-8", errors="replace"),
             seconds=usage.ru_utime + usage.ru_stime,
-            more_bytes=max(0, usage.ru_maxrss * BYTES_PER_KIB - self._before_bytes),
+            most_bytes=usage.ru_maxrss * BYTES_PER_KIB,
             is_late=is_late or code == -signal.SIGXCPU,
         )
 
@@ -148,11 +147,6 @@ def done(
         work()
 
     return Forked(limited, log, user=user).ended(WAITING * cpu_seconds)
-
-
-def _resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _child(work: Callable[[], None], log: int, user: int | None) -> None:

@@ -28,20 +28,20 @@ from summer.training.checkpoints import load_checkpoint
 from tests.extraction.text.tiny_encoder import roberta_folder
 from tests.pipelines.evaluate.made_up_runs import made_recipe, made_stores, words
 from tests.torture.forked import Forked, done
-from tests.torture.hostile import EVERY_OF_A_SHORT_RUN, Hostile, asked, changed_bytes, typed
+from tests.torture.hostile import Hostile, asked, changed_bytes, typed
 
 MUTATED = 90
 DEEP = 100_000
 Change = Callable[[dict[str, Any]], None]
 
 
-def models(folder: Path, *, seed: int, short: bool) -> Iterator[Hostile]:
+def models(folder: Path, *, seed: int) -> Iterator[Hostile]:
     """Each read by what reads such a file."""
     features, recipe = made_stores(folder / "stores"), made_recipe(folder)
     run = folder / "run"
     made = done(typed("summer-train", *words(recipe, features, run)), folder / "made.txt")
     assert made.status == 0, made.said
-    count = MUTATED // EVERY_OF_A_SHORT_RUN if short else MUTATED
+    count = MUTATED
     yield from _checkpoints(
         folder / "checkpoints", run / "seed0" / "student.safetensors", seed=seed, count=count
     )

@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from tests.summer.store.imports.test_pickles import TUPLES
-from tests.torture.hostile import EVERY_OF_A_SHORT_RUN, Hostile, changed_bytes, typed
+from tests.torture.hostile import Hostile, changed_bytes, typed
 
 MUTATED = 150
 DEEP = 200_000
 
 
-def pickles(folder: Path, *, seed: int, short: bool) -> Iterator[Hostile]:
+def pickles(folder: Path, *, seed: int) -> Iterator[Hostile]:
     """Each imported by `summer-data import`."""
     for name, content in _pickles(folder / "canary").items():
         yield _imported(folder, "pickles", name, content, suffix=".pkl")
     whole = pickle.dumps(TUPLES["mmgcn"][0], protocol=2)
-    count = MUTATED // EVERY_OF_A_SHORT_RUN if short else MUTATED
+    count = MUTATED
     for number, content in enumerate(changed_bytes(whole, seed, count)):
         yield _imported(
             folder, "pickles, bytes changed", f"mutation {number}", content, suffix=".pkl", may_pass=True

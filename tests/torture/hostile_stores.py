@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 
 from tests.pipelines.evaluate.made_up_runs import made_recipe, made_stores, words
-from tests.torture.hostile import EVERY_OF_A_SHORT_RUN, Hostile, changed_bytes, typed
+from tests.torture.hostile import Hostile, changed_bytes, typed
 
 MUTATED = 150
 HUGE_ROWS = 1 << 40
@@ -19,7 +19,7 @@ PLUGIN = 32_015  # zstd's number among HDF5's filters, which is loaded from a li
 Change = Callable[[h5py.File], None]
 
 
-def stores(folder: Path, *, seed: int, short: bool) -> Iterator[Hostile]:
+def stores(folder: Path, *, seed: int) -> Iterator[Hostile]:
     """Each read by `summer-data info`, those that are no mere damage by `summer-train` as well."""
     whole = made_stores(folder / "whole")
     recipe = made_recipe(folder)
@@ -33,7 +33,8 @@ def stores(folder: Path, *, seed: int, short: bool) -> Iterator[Hostile]:
         path = bad / "text.h5"
         with h5py.File(path, "r+") as file:
             change(file)
-        yield _info(name, path)
+        if name != "vectors are not numbers":  # `info` tells how many rows, and reads no vector
+            yield _info(name, path)
         yield Hostile(
             what="stores",
             name=f"{name}, trained on",
@@ -42,8 +43,7 @@ def stores(folder: Path, *, seed: int, short: bool) -> Iterator[Hostile]:
         )
     yield from _files(folder, whole)
     content = (whole / "text.h5").read_bytes()
-    count = MUTATED // EVERY_OF_A_SHORT_RUN if short else MUTATED
-    for number, changed in enumerate(changed_bytes(content, seed, count)):
+    for number, changed in enumerate(changed_bytes(content, seed, MUTATED)):
         path = folder / f"mutated-{number}" / "text.h5"
         path.parent.mkdir()
         path.write_bytes(changed)

@@ -28,7 +28,7 @@ SHARES = {
     "training": 40,
     "reproduction": 20,
 }
-SHARES_OF_A_SHORT_RUN = {"text": 2, "audio": 2, "video": 1, "tuning": 1, "training": 3, "reproduction": 0}
+SHARES_OF_A_SHORT_RUN = {"text": 1, "audio": 2, "training": 2}
 MOST_SECONDS = 900.0
 Outcome = Callable[[Path], dict[str, bytes]]
 
@@ -74,7 +74,7 @@ def _beaten(victim: Victim, scratch: Path, *, kills: int, seed: int) -> Tally:
         process = Forked(victim.work(out), log)
         if not process.is_over_within(dice.uniform(0.02, 0.9) * seconds):
             process.signal_group(signal.SIGKILL)
-            tally.took(0.0, process.ended().more_bytes)
+            tally.took(0.0, process.ended().most_bytes)
             continue
         ends += 1
         _check_end(victim, process, out, expected, tally)

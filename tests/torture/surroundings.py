@@ -139,7 +139,7 @@ def _extracted(sounds: Path, out: Path) -> list[str]:
 
 def _hold(tally: Tally, case: str, ended: Ended, statuses: tuple[int, ...] = (0, REFUSED)) -> None:
     """Count a case; it must end with one of these statuses, and without a traceback."""
-    tally.took(ended.seconds, ended.more_bytes)
+    tally.took(ended.seconds, ended.most_bytes)
     if ended.status not in statuses or ended.has_traceback or ended.is_late:
         tally.find(f"{case}: ended with {ended.status}: {ended.last_line[:300]}")
     elif ended.status == REFUSED and "error: " not in ended.said:

@@ -16,7 +16,7 @@ class Tally:
         part, what: of what.
         tried: how many cases.
         found: what went otherwise than it must, one line each.
-        longest_seconds, most_bytes: of a case: seconds of a processor, memory beyond its parent's.
+        longest_seconds, most_bytes: of a case: seconds of a processor, memory.
         note: what else is to be said, such as why nothing could be tried.
     """
 
@@ -28,11 +28,11 @@ class Tally:
     most_bytes: int = 0
     note: str = ""
 
-    def took(self, seconds: float, more_bytes: int) -> None:
+    def took(self, seconds: float, most_bytes: int) -> None:
         """Count a case and what it took."""
         self.tried += 1
         self.longest_seconds = max(self.longest_seconds, seconds)
-        self.most_bytes = max(self.most_bytes, more_bytes)
+        self.most_bytes = max(self.most_bytes, most_bytes)
 
     def find(self, what: str) -> None:
         """Keep what went otherwise, and say it at once: a run is long."""

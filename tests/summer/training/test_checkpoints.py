@@ -449,7 +449,7 @@ def test_a_model_whose_epoch_was_chosen_on_another_split_is_refused(
         (lambda model: model["options"].update(width=10**6, heads=2), "width is 1000000, and its weights"),
         (lambda model: model["options"].update(layers=1000), "layers is 1000, and its weights are of"),
         (lambda model: model["shape"].update(classes=10**9), "labels of 1000000000 classes"),
-        (lambda model: model["shape"].update(feature_dims=[["text", 10**12]]), "feature_dims is 10+, and"),
+        (lambda model: model["shape"].update(feature_dims=[["text", 10**12]]), "text is 10+, and its"),
         (lambda model: model["shape"].update(classes=-1), "train again"),
     ],
 )
