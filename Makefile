@@ -2,6 +2,7 @@
 #            a conversation, and write a report.
 # make test: install, then run the tests.      make check: format, lint, types.
 # make bench: the benchmarks of docs/performance.md.   make site: docs/ as a site, in build/site.
+# make torture: kills, damaged media, hostile files and hard surroundings, as docs/reliability.md counts them.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,7 +12,7 @@ RUN ?= runs/demo
 TALK ?= $(RUN)-talk
 SITE ?= build/site
 
-.PHONY: demo test slow check bench site lock install
+.PHONY: demo test slow check bench torture site lock install
 
 demo: install
 	$(BIN)/summer-extract --dataset demo --root data/demo --out $(OUT) --keep-crops
@@ -33,6 +34,9 @@ check: install
 
 bench: install
 	$(BIN)/python -m tests.bench
+
+torture: install
+	$(BIN)/python -m tests.torture
 
 site: install
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going -d $(SITE)-doctrees docs $(SITE)

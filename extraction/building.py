@@ -51,7 +51,7 @@ def build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) -
     order = sorted(holder)
     complete = len(order) == len(job.corpus.clips)
     reduction = reduction if complete else None
-    reducer = job.folder / f"{job.extractor.modality}.reducer.safetensors"
+    reducer = reducer_of(job)
     assets = {**job.header.assets, **({"reducer": reducer.name} if reduction else {})}
     rows, header = gather_rows(job, holder, order), replace(job.header, complete=complete, assets=assets)
     position_of_row = {row: position for position, row in enumerate(order)}
@@ -75,6 +75,11 @@ def build(job: Job, sources: Sequence[Source], *, reduction: Reduction | None) -
             writer.write_reduced(reduced, description)
     if job.parts.is_dir():
         shutil.rmtree(job.parts)
+
+
+def reducer_of(job: Job) -> Path:
+    """Where the reducer of a job's store is saved."""
+    return job.folder / f"{job.extractor.modality}.reducer.safetensors"
 
 
 def build_unreduced(

@@ -6,7 +6,6 @@ at any point loses the blocks under way and nothing else.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 from collections import Counter
@@ -25,6 +24,7 @@ from extraction.building import (
     gather_rows,
     holders,
     needs_building,
+    reducer_of,
 )
 from extraction.corrections import Corrections, corrections_since
 from extraction.engines import Block, BlockResult, Engine
@@ -40,7 +40,7 @@ from extraction.plan import (
     wanted_rows,
 )
 from summer.corpus import Modality, Status
-from summer.durable import explained_disk_errors
+from summer.durable import clear_asides, explained_disk_errors, taken
 from summer.store import Candidates, Rows, joined, write_part
 
 MOST_ERRORS_WITHOUT_SUCCESS = 3
@@ -135,8 +135,8 @@ def extract(
 def _clear_way(job: Job) -> None:
     """Remove what a killed run left aside; with `overwrite` all."""
     with explained_disk_errors(job.store):
-        for aside in job.folder.glob(f".{job.store.name}.*.tmp"):
-            aside.unlink()
+        for file in (job.store, reducer_of(job)):
+            clear_asides(file)
         if job.overwrite:
             job.store.unlink(missing_ok=True)
             shutil.rmtree(job.parts, ignore_errors=True)
@@ -269,10 +269,8 @@ def _locked(job: Job) -> Iterator[None]:
         job.folder.mkdir(parents=True, exist_ok=True)
         lock = (job.folder / f".{job.extractor.modality}.lock").open("w")
     with lock:
-        try:
-            fcntl.flock(lock, (fcntl.LOCK_SH if job.shard else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not taken(lock, shared=job.shard is not None):
             raise ExtractionError(
                 f"another run is at work on {job.store}; wait for it, stop it, or choose another --out"
-            ) from error
+            )
         yield

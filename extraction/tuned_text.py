@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from summer.durable import json_of
 
 TUNING_RECORD = "tuning.json"
 TUNED_FROM = "tuned_from"  # key of the record: the name of the encoder that tuning began with
@@ -15,7 +16,7 @@ def tuned_from(folder: Path) -> str:
     Of an encoder that was tuned in two rounds it is the one that the first began with.
     """
     try:
-        record = json.loads((folder / TUNING_RECORD).read_text(encoding="utf-8"))
+        record = json_of((folder / TUNING_RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return ""
     name = record.get(TUNED_FROM, "") if isinstance(record, dict) else ""

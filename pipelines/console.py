@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict, TypeVar, get_args, 
 import typer
 
 from summer.corpus import Utterance, context_of
+from summer.durable import REMEDIES
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -109,7 +110,10 @@ class StandardError(logging.Handler):
 
 @contextmanager
 def command_errors(how_to_go_on: Callable[[], str] = lambda: "") -> Iterator[None]:
-    """Print what the user can mend as one line and exit 2; anything else is a bug and shows its traceback."""
+    """Print what the user can mend as one line and exit 2; anything else is a bug and shows its traceback.
+
+    What the operating system refuses of a file that it names is for the user to mend, wherever it is met.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[StandardError()])
     for package in ("summer", "extraction", "pipelines"):
         logging.getLogger(package).setLevel(logging.INFO)
@@ -120,10 +124,21 @@ def command_errors(how_to_go_on: Callable[[], str] = lambda: "") -> Iterator[Non
         raise typer.Exit(REFUSED) from error
     except BrokenPipeError as error:
         raise typer.Exit(1) from error
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        typer.echo(f"error: {refusal_of(error)}", err=True)
+        raise typer.Exit(REFUSED) from error
     except KeyboardInterrupt as error:
         if speaks():
             typer.echo("; ".join(filter(None, ("stopped at once", how_to_go_on()))), err=True)
         raise typer.Exit(INTERRUPTED) from error
+
+
+def refusal_of(error: OSError) -> str:
+    """What the operating system refused, of which file, and what helps."""
+    remedy = REMEDIES.get(error.errno or 0, error.strerror)
+    return f"{os.fsdecode(error.filename)}: {remedy}; what is finished is kept"
 
 
 def same_command() -> str:

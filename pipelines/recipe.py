@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 STRICT = ConfigDict(extra="forbid")
 WITHOUT_SETTINGS = "audio"  # a modality, but no table of a recipe
 GATHERED = "trainings"  # a field, but no table: it holds the tables that are named as rivals are
+MOST_BYTES = 1 << 20  # of a recipe: a thousand times the longest that is shipped
+DEEPEST = 32  # tables in tables
+MOST_POINTS = 1000  # of a line; what reads TOML takes memory for each pair of the parts of a key
 
 
 class RecipeError(ValueError):
@@ -264,6 +267,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     settings = _read_toml(name)
     for override in overrides:
         _apply(settings, override)
+    _refuse_deep_ones(settings, name)
     if GATHERED in settings:
         raise RecipeError(f"recipe {name}: unknown key {GATHERED!r}; [<model>] says how a model is trained")
     settings = _with_trainings_of_rivals(settings)
@@ -314,11 +318,20 @@ def _checked(kind: type[Any], values: Mapping[str, Any], table: str) -> Any:
 
 def _read_toml(name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_recipe_text(name))
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"recipe {name} is not TOML: {error}; correct that line") from error
+        text = _recipe_text(name)
+        if any(line.count(".") > MOST_POINTS for line in text.splitlines()):
+            raise RecipeError(f"recipe {name}: a line of more than {MOST_POINTS:,} points; write short keys")
+        return tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise RecipeError(f"recipe {name} is not UTF-8: {error}; save it as UTF-8") from error
+    except OSError as error:
+        raise RecipeError(f"recipe {name} cannot be read: {error.strerror}; check its rights") from error
+    except RecursionError as error:
+        raise RecipeError(f"recipe {name} is nested too deeply; write tables of plain values") from error
+    except RecipeError:
+        raise
+    except ValueError as error:  # also of a number with more digits than Python reads
+        raise RecipeError(f"recipe {name} is not TOML: {error}; correct that line") from error
 
 
 def _recipe_text(name: str) -> str:
@@ -326,6 +339,10 @@ def _recipe_text(name: str) -> str:
         path = Path(name)
         if not path.is_file():
             raise RecipeError(f"there is no recipe at {path}; shipped ones: {', '.join(shipped_recipes())}")
+        if path.stat().st_size > MOST_BYTES:
+            raise RecipeError(
+                f"{path} has {path.stat().st_size:,} bytes, more than {MOST_BYTES:,}; give a recipe"
+            )
         return path.read_text(encoding="utf-8")
     if name not in shipped_recipes():
         raise RecipeError(
@@ -340,6 +357,10 @@ def _apply(settings: dict[str, Any], override: str) -> None:
     if not separator or not key:
         raise RecipeError(f"override {override!r}: write key=value, such as video.face_choice=largest")
     *tables, last = key.split(".")
+    if len(tables) > DEEPEST:
+        raise RecipeError(
+            f"override {override[:60]!r}...: {len(tables)} tables in each other; correct the key"
+        )
     table = settings
     for name in tables:
         table = table.setdefault(name, {})
@@ -347,8 +368,16 @@ def _apply(settings: dict[str, Any], override: str) -> None:
             raise RecipeError(f"override {override!r}: {name!r} is a value, not a table; end the key there")
     try:
         table[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         table[last] = value
+
+
+def _refuse_deep_ones(settings: Mapping[str, Any], recipe: str) -> None:
+    tables: Sequence[Mapping[str, Any]] = [settings]
+    for _ in range(DEEPEST):
+        tables = [value for table in tables for value in table.values() if isinstance(value, Mapping)]
+    if tables:
+        raise RecipeError(f"recipe {recipe}: tables are nested more than {DEEPEST} deep; correct its keys")
 
 
 def _refuse_unknown_keys(settings: Mapping[str, Any], kind: type, recipe: str) -> None:

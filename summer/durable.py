@@ -1,19 +1,25 @@
 """Files that a kill, a full disk or a second process cannot leave half written: aside, then renamed.
 
-And what names a file by its content: its sha256.
+And what names a file by its content: its sha256. And JSON, which somebody else may have written.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
+import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, TextIO
 
+LOGGER = logging.getLogger(__name__)
 BYTES_PER_MIB = 2**20
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}  # as of NFS without lockd, Lustre without flock
 
 
 class DiskError(ValueError):
@@ -37,6 +43,16 @@ def write_aside(path: Path, content: bytes) -> None:
             aside.unlink()
 
 
+def clear_asides(path: Path) -> None:
+    """Remove what killed runs left aside of a file; only who holds its lock may do so.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    for aside in path.parent.glob(f".{path.name}.*.tmp"):
+        aside.unlink(missing_ok=True)
+
+
 def replace_durably(aside: Path, path: Path) -> None:
     """Rename `aside` to `path` once its bytes are on the disk."""
     with aside.open("rb") as file:
@@ -52,6 +68,8 @@ REMEDIES = {
     errno.EROFS: "the file system is read-only; choose another --out",
     errno.ENOTDIR: "a file stands where a folder must be; choose another --out",
     errno.EEXIST: "a file stands where a folder must be; choose another --out",
+    errno.ENAMETOOLONG: "the file system takes no name as long; choose another --out or shorter names",
+    errno.ELOOP: "a symbolic link leads to itself; choose another --out",
 }
 
 
@@ -69,6 +87,34 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def taken(lock: TextIO, *, shared: bool = False) -> bool:
+    """Take the lock of an open file, unless another process holds it; it is let go when the file is closed.
+
+    Where the file system keeps no locks nobody can be kept out: a warning says so, and the lock is as taken.
+    """
+    try:
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        LOGGER.warning(
+            "the file system of %s keeps no locks (%s): see to it that no other run works there",
+            Path(lock.name).parent,
+            error.strerror,
+        )
+    return True
+
+
+def is_no_file(path: Path) -> bool:
+    """Whether something is there that is no file: a folder, a pipe or a device; these may never end."""
+    try:
+        return path.exists() and not path.is_file()
+    except OSError:  # nobody can look; whoever opens it says why
+        return False
+
+
 def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal.
 
@@ -80,6 +126,18 @@ def file_sha256(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DiskError(f"{path} cannot be read: {error.strerror}; give a readable file") from error
+
+
+def json_of(text: str | bytes) -> Any:
+    """What JSON says.
+
+    Raises:
+        ValueError: it is none, or nested so deeply that it would take the whole stack.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its JSON is nested too deeply") from error
 
 
 def check_free_space(path: Path, *, needed_bytes: int) -> None:

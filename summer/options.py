@@ -23,6 +23,7 @@ Start = Literal[
 ]  # where teacher and student begin: summer.model.start
 GuidanceUse = Literal["always", "train", "never"]  # when the teacher masks attention: summer.model.assembly
 ClassWeighting = Literal["none", "root", "balanced"]  # how much a rare class counts: summer.training.stages
+MOST = 1 << 20  # of anything that is counted: beyond, no memory holds a model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +83,8 @@ class ModelOptions:
     def __post_init__(self) -> None:
         counts = ("width", "heads", "layers", "experts", "longest_dialogue", "speaker_slots")
         for name in (*counts, "speaker_fewest_utterances"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1")
+            if not 1 <= getattr(self, name) <= MOST:
+                raise ValueError(f"{name} is {getattr(self, name)}; give at least 1, at most {MOST:,}")
         if self.width % 2 or self.width % self.heads:
             raise ValueError(f"width is {self.width}; give an even multiple of the {self.heads} heads")
         if not 0 <= self.dropout < 1:

@@ -43,6 +43,7 @@ from summer.corpus import Dialogue, LabelSet, Split, Utterance, group_dialogues
 COLUMNS = ("id", "split", "dialogue", "turn", "speaker", "text", "label", "media")
 TIMES = ("start_seconds", "end_seconds")
 REGION = "region"
+MOST_SECONDS = 1e7  # a recording of four months
 HALVES = {"left": LEFT_HALF, "right": RIGHT_HALF}
 MELD_LABELS = ("neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger")
 ABSENT = "the manifest names no media"
@@ -167,7 +168,7 @@ def _time(row: Row, column: str) -> float | None:
         value = float(row[column])
     except ValueError:
         value = math.nan
-    if not (math.isfinite(value) and value >= 0):
+    if not 0 <= value <= MOST_SECONDS:
         raise row.error(column, "give seconds from the start of the file, such as 12.5, or leave it empty")
     return value
 

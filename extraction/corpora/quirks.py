@@ -115,6 +115,8 @@ def load_quirks(kind: type[SomeQuirks], corpus: str, replacement: str | None) ->
         raise QuirksError(f"quirks {path} cannot be read: {error.strerror}; copy {shipped} there") from error
     except UnicodeDecodeError as error:
         raise QuirksError(f"quirks {path} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except RecursionError as error:
+        raise QuirksError(f"quirks {path} are nested too deeply; compare with {shipped}") from error
     except tomllib.TOMLDecodeError as error:
         raise QuirksError(f"quirks {path} is not TOML: {error}; correct that line") from error
     except ValidationError as error:

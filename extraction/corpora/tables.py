@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from extraction.corpora.corpus import CorpusError
+from summer.durable import is_no_file
 
 MOST_TOLD = 100  # defects of one table
+MOST_COLUMNS = 1000
+MOST_DIGITS = 9  # of a number that counts; a store keeps 18
 WIDE_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
@@ -38,7 +42,7 @@ class Row:
             CorpusError: it is not a whole number.
         """
         value = self.cells[column].strip()
-        if not (value.isascii() and value.isdigit()):
+        if not (value.isascii() and value.isdigit() and len(value.lstrip("0")) <= MOST_DIGITS):
             raise self.error(column, "give a whole number such as 0 or 12")
         return int(value)
 
@@ -122,6 +126,8 @@ def read_table(path: Path, columns: Sequence[str], *, optional: Sequence[str] = 
 
 
 def _text(path: Path) -> str:
+    if is_no_file(path):
+        raise CorpusError(f"{path} is a folder, a pipe or a device; give a table")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -138,6 +144,11 @@ def _text(path: Path) -> str:
             f"{path}, line 1: byte order mark {content[:2].hex()} of {encoding}; save it as "
             f"UTF-8, for instance: iconv -f {encoding} -t UTF-8"
         )
+    if b"\0" in content:
+        line = content.count(b"\n", 0, content.index(b"\0")) + 1
+        raise CorpusError(
+            f"{path}, line {line}: a null byte: it is no text, or UTF-16 without its mark; save it as UTF-8"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -150,7 +161,11 @@ def _text(path: Path) -> str:
 
 
 def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
-    twice = [name for number, name in enumerate(header) if name in header[:number]]
+    if len(header) > MOST_COLUMNS:
+        raise CorpusError(
+            f"{path}, line 1: {len(header):,} columns, more than {MOST_COLUMNS:,}; give a table of utterances"
+        )
+    twice = [name for name, count in Counter(header).items() if count > 1]
     if twice:
         raise CorpusError(f"{path}, line 1: column {twice[0]!r} is there twice; keep one")
     for column in columns:

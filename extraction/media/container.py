@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 
 from extraction.extractor import MediaSpan
 from extraction.media.faults import (
+    MOST_PIXELS,
     WHOLE_ENOUGH,
     MediaError,
     check_file,
@@ -99,6 +100,7 @@ class Track(Generic[StreamT]):
             self._path, options=options, stream_options=UNDECODED if is_sound_of_mp4 else []
         )
         self.stream: StreamT = self._find_stream()
+        self._check_size()
         self.stream.codec_context.thread_count = 1
         time_base = self.stream.time_base or Fraction(1)
         self._numerator, self._denominator = time_base.numerator, time_base.denominator  # fractions are slow
@@ -115,6 +117,18 @@ class Track(Generic[StreamT]):
         if moving[0].codec_context is None:
             raise MediaError(Status.CORRUPT, f"the {self.kind} codec of {self.name} is unknown to FFmpeg")
         return moving[0]
+
+    def _check_size(self) -> None:
+        if not isinstance(self.stream, VideoStream):
+            return
+        context = self.stream.codec_context
+        context.options = {**context.options, "max_pixels": str(MOST_PIXELS)}  # where the size changes later
+        if context.width * context.height > MOST_PIXELS:
+            raise MediaError(
+                Status.CORRUPT,
+                f"{self.name} declares pictures of {context.width:,} x {context.height:,}, more than "
+                f"{MOST_PIXELS:,} pixels",
+            )
 
     @property
     def kind(self) -> str:
@@ -220,7 +234,7 @@ class Track(Generic[StreamT]):
     def _seek(self, timestamp: int) -> bool:
         try:
             self.container.seek(timestamp, stream=self.stream)
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, OverflowError):  # the latter of a time that FFmpeg cannot count to
             return False
         return True
 

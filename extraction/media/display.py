@@ -35,6 +35,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from extraction.media.faults import MOST_PIXELS
+
 # What lies beyond is no pixel but a mistake, as 0/1 and negative numbers are, and counts as square: the most
 # oblong in use is about 3 (352 x 576 shown as 16:9). At 8, a picture of 3840 x 2160 takes 200 MB.
 MOST_OBLONG = 8
@@ -97,6 +99,8 @@ def displayed(decoded: Decoded, pixel_format: str) -> NDArray[np.uint8]:
     frame = decoded.frame
     aspect = pixel_aspect(decoded.container_aspect, decoded.codec_aspect)
     width, height = square_size(frame.width, frame.height, aspect)
+    if width * height > MOST_PIXELS:
+        width, height = frame.width, frame.height
     if decoded.is_woven():
         field, first_row = _first_field(frame)
         pixels = _with_rows_between(_pixels(field, pixel_format, width, field.height), first_row, height)

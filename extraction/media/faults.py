@@ -8,6 +8,7 @@ import av
 
 from summer.corpus import Status
 
+MOST_PIXELS = 8192 * 4320  # of a picture: a damaged header declares any, and decoders keep up to 17 of them
 WHOLE_ENOUGH = 0.9  # share of what is declared that must be present; encoders' padding costs far less
 UNKNOWN_RIFF_SIZE = 0x7FFFF000  # from here on, what programs write that do not know the length beforehand
 

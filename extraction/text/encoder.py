@@ -29,7 +29,8 @@ from extraction.text.passages import Passage, read_passages
 from extraction.tuned_text import TUNING_RECORD
 from extraction.weights import Weights
 from summer.corpus import Modality, Status
-from summer.store import EncoderHead, StoreError
+from summer.durable import json_of
+from summer.store import EncoderHead
 
 if TYPE_CHECKING:
     from extraction.text.pretrained import Wordlist
@@ -186,9 +187,9 @@ def _check(reading: str, vector: str, mode: str, batch_size: int | None) -> None
 def _tuning_settings(folder: Path) -> dict[str, str]:
     """What a fine-tuned folder says of its making, for the record."""
     try:
-        record = json.loads((folder / TUNING_RECORD).read_text(encoding="utf-8"))
+        record = json_of((folder / TUNING_RECORD).read_text(encoding="utf-8"))
         return {"tuned_on": record["digest"], "tuning": json.dumps(record["options"], sort_keys=True)}
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TextModelError(
             f"{folder} has no {TUNING_RECORD} that can be read, so it was not made by fine-tuning here; "
             "use mode frozen, or fine-tune"
@@ -200,12 +201,12 @@ def _tuned_head(folder: Path, vector: str) -> EncoderHead | None:
     if not (folder / HEAD).is_file():
         return None
     try:
-        record = json.loads((folder / TUNING_RECORD).read_text(encoding="utf-8"))
+        record = json_of((folder / TUNING_RECORD).read_text(encoding="utf-8"))
         if record["encoder"]["vector"] != vector:
             return None
         tensors = load_file(folder / HEAD)
         return EncoderHead(weight=tensors["weight"], bias=tensors["bias"])
-    except (OSError, ValueError, KeyError, SafetensorError, StoreError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise TextModelError(
             f"the head of {folder} cannot be read ({error}); delete the folder and tune again"
         ) from error

@@ -7,7 +7,6 @@ The Trainer works on one device; of several CUDA devices it takes the first that
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -30,6 +29,7 @@ from extraction.allocator import keep_freed_memory
 from extraction.text.batches import TrainingBatches, batches_by_tokens
 from extraction.text.classifier import WEIGHTED_F1, EmotionClassifier, Row, collate, score
 from extraction.text.options import TuningOptions, TuningProgress
+from summer.durable import json_of
 from summer.threads import computing_with, threads_for
 
 STEPS_BETWEEN_REPORTS = 10
@@ -181,7 +181,7 @@ def _last_whole_checkpoint(checkpoints: Path) -> str | None:
         if last is None:
             return None
         try:
-            json.loads((Path(last) / STATE).read_text(encoding="utf-8"))
+            json_of((Path(last) / STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             shutil.rmtree(last)
         else:

@@ -26,7 +26,7 @@ from extraction.tuned_text import TUNING_RECORD
 from extraction.weights import Weights, text_model
 from extraction.weights.memory import remembered
 from summer.corpus import LabelSet, Split
-from summer.durable import explained_disk_errors
+from summer.durable import explained_disk_errors, taken
 
 if TYPE_CHECKING:
     from extraction.text.fine_tuning import FineTuning
@@ -96,9 +96,7 @@ def _locked(tuned: Path) -> Iterator[None]:
     """Let one process tune; others (shards, say) wait, and find the encoder ready."""
     tuned.parent.mkdir(parents=True, exist_ok=True)
     with (tuned.parent / f".{tuned.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not taken(lock):
             LOGGER.info("another process is fine-tuning %s; waiting for it", tuned)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

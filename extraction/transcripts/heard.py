@@ -25,7 +25,7 @@ from extraction.media import MediaError, read_pcm
 from extraction.transcripts.conversation import Media
 from extraction.transcripts.lines import Line, Transcript, TranscriptError, ordered
 from extraction.weights import Weights
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -111,7 +111,7 @@ def heard(
 def _read(kept: Path) -> tuple[list[Line], float]:
     """What was heard before, and until when; nothing of a file that is none."""
     try:
-        content = json.loads(kept.read_text(encoding="utf-8"))
+        content = json_of(kept.read_text(encoding="utf-8"))
         return [Line(**line) for line in content["lines"]], float(content["until"])
     except (OSError, ValueError, TypeError, KeyError):
         return [], 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 from extraction.transcripts.lines import Line, Transcript, TranscriptError, ordered
 from extraction.transcripts.subtitles import read_subtitles
 from extraction.transcripts.tables import read_csv, read_json
+from summer.durable import is_no_file
 
 READERS: Mapping[str, Callable[[str, Path], list[Line]]] = {
     ".srt": read_subtitles,
@@ -40,6 +41,8 @@ def read_transcript(path: Path) -> Transcript:
 
 
 def _content(path: Path) -> bytes:
+    if is_no_file(path):
+        raise TranscriptError(f"{path} is a folder, a pipe or a device; give a transcript")
     try:
         if path.stat().st_size > MOST_BYTES:
             raise TranscriptError(

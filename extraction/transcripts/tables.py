@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from typing import Any
 from extraction.transcripts.clock import seconds_of
 from extraction.transcripts.lines import Line, TranscriptError
 from extraction.transcripts.markup import with_names
+from summer.durable import json_of
 
 NAMES_OF = {
     "text": ("text", "words", "transcript", "utterance"),
@@ -69,8 +69,8 @@ def read_json(text: str, path: Path) -> list[Line]:
         TranscriptError: not JSON, no such list, an object without words, or a time that is none.
     """
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        found = json_of(text)
+    except ValueError as error:
         raise TranscriptError(f"{path} is not JSON: {error}; write it again") from error
     entries = _list_in(found)
     if entries is None:

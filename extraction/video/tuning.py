@@ -9,7 +9,6 @@ of an unbroken one.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -33,7 +32,7 @@ from extraction.video.network.training import (
 from extraction.video.network.tuned import load_network, save_tuned
 from extraction.video.options import Layer, OverTime
 from extraction.weights import Weights
-from summer.durable import explained_disk_errors, file_sha256
+from summer.durable import clear_asides, explained_disk_errors, file_sha256, taken
 from summer.metrics import best_epoch
 from summer.processes import alike, processes_of
 
@@ -146,9 +145,9 @@ def keep_others_out(tuned: Path, held: ExitStack) -> None:
     with explained_disk_errors(tuned):
         tuned.parent.mkdir(parents=True, exist_ok=True)
         lock: TextIO = held.enter_context((tuned.parent / f".{tuned.stem}.lock").open("w"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    if not taken(lock):
         raise TuningError(
             f"another run is tuning {tuned}; wait for it, or give other settings or another --out"
-        ) from error
+        )
+    with explained_disk_errors(tuned):
+        clear_asides(tuned)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from torch import Tensor, nn
 
 from extraction.video.network.inception import InceptionResnetV1
 from extraction.weights.cache import Weights, WeightsUnavailable
+
+NO_STATE = (  # what torch.load ends with on a file that is no state
+    *(pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, TypeError),
+    *(AttributeError, OverflowError, MemoryError, zipfile.BadZipFile),
+)
 
 
 def load_vggface2(weights: Weights) -> dict[str, Tensor]:
@@ -63,14 +69,38 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        check_stored_whole(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, SafetensorError, pickle.UnpicklingError) as problem:
+    except (OSError, SafetensorError, *NO_STATE) as problem:
+        what = next(iter(str(problem).splitlines()), "") or type(problem).__name__
         raise WeightsUnavailable(
-            f"{path} cannot be read as weights ({problem}); fetch the file again"
+            f"{path} cannot be read as weights ({what}); fetch the file again"
         ) from problem
     if not isinstance(state, dict):
         raise WeightsUnavailable(f"{path} holds {type(state).__name__}, not a state; give a state_dict")
+    strange = [
+        name for name, value in state.items() if not (isinstance(name, str) and isinstance(value, Tensor))
+    ]
+    if strange:
+        raise WeightsUnavailable(f"{path}: {strange[0]!r} is no tensor; give a state_dict of tensors")
     return state
+
+
+def check_stored_whole(path: Path) -> None:
+    """Refuse an archive whose members are compressed: torch writes none, and a small one may hold any size.
+
+    Raises:
+        ValueError: names a member, and both sizes.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(
+                    f"{member.filename} is compressed, to {member.compress_size:,} bytes, "
+                    "as torch.save writes none"
+                )
 
 
 def _fitted(state: dict[str, Tensor], module: nn.Module, path: Path) -> dict[str, Tensor]:

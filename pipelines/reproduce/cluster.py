@@ -6,7 +6,6 @@ old process, if it still lives, holds the lock of the job's folder until it has 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import signal
 import subprocess
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 from extraction.engines.cluster import (
     Sizes,
@@ -34,6 +33,7 @@ from extraction.engines.cluster import (
 )
 from pipelines.reproduce.jobs import GIB_PER_JOB, Job, log_of
 from pipelines.reproduce.processes import PROGRAM, started
+from summer.durable import taken
 
 LOGGER = logging.getLogger(__name__)
 MOST_NODES_LOST, MOST_ACTORS_LOST = 4, 2  # of one job, before it counts as failed
@@ -229,7 +229,7 @@ class _Workman:
         """Do a job; its exit status."""
         said = Path(log)
         with (said.parent / ".lock").open("w") as lock:
-            if not self._takes(lock.fileno()):
+            if not self._takes(lock):
                 said.write_text(
                     "the process of an earlier attempt is still at work, on a node that was lost\n"
                 )
@@ -249,13 +249,10 @@ class _Workman:
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
 
-    def _takes(self, lock: int) -> bool:
+    def _takes(self, lock: TextIO) -> bool:
         until = time.monotonic() + SECONDS_FOR_THE_LOCK
         while time.monotonic() < until and not self.is_stopped:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(0.2)
-            else:
+            if taken(lock):
                 return True
+            time.sleep(0.2)
         return False

@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 
 SECONDS_BETWEEN_LOOKS = 0.1
 GIB_PER_JOB = 8
@@ -236,7 +236,7 @@ def _read_state(job: Job, yard: Yard) -> Mapping[str, Any]:
     """What is known of an earlier attempt; {} of none, and of a file that is no state."""
     path = _state(job, yard)
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = json_of(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pipelines.reproduce.tables import (
 )
 from summer.conversations.reading import Conversations
 from summer.corpus import Modality, Split
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 from summer.report.figures import draw_experts, draw_losses, draw_systems
 from summer.report.figures.bars import Bar
 from summer.report.page import Page, listed, picture, section
@@ -220,7 +219,7 @@ def _bar(one: Standing) -> Bar:
 
 def _losses(run: Path, reproduction: Reproduction) -> list[list[Mapping[str, float]]]:
     histories: list[list[Mapping[str, Any]]] = [
-        json.loads((seed_folder(run, seed) / f"{STUDENT}-history.json").read_text(encoding="utf-8"))
+        json_of((seed_folder(run, seed) / f"{STUDENT}-history.json").read_text(encoding="utf-8"))
         for seed in reproduction.seeds
     ]
     return [[epoch["losses"] for epoch in history if epoch["losses"]] for history in histories]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -28,7 +27,7 @@ from pipelines.reproduce.systems import SUMMER_RUN, Catalogue, System, catalogue
 from pipelines.train.run import folder_of_features, parse_seeds, stores_in
 from summer.conversations.reading import Conversations, read_conversations
 from summer.corpus import Modality
-from summer.durable import explained_disk_errors, write_aside
+from summer.durable import explained_disk_errors, json_of, taken, write_aside
 from summer.runs.folder import RunError
 from summer.threads import share
 from summer.training.preparation import prepare
@@ -179,7 +178,7 @@ def _record(task: Task) -> dict[str, Any]:
 
 def _read_record(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        found = json_of(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
         raise RunError(f"{path} is damaged ({error}); delete it, or give another --out") from error
     return found if isinstance(found, dict) else {}
@@ -205,7 +204,7 @@ def _locked(order: ReproductionOrder) -> Iterator[int]:
         file = (order.out / LOCK).open("w")
     with file:
         until = time.monotonic() + SECONDS_FOR_THE_LOCK
-        while not _takes(file.fileno()):
+        while not taken(file):
             if time.monotonic() > until:
                 raise RunError(
                     f"another summer-reproduce, or a job that one left behind, is at work in {order.out}; "
@@ -213,14 +212,6 @@ def _locked(order: ReproductionOrder) -> Iterator[int]:
                 )
             time.sleep(0.2)
         yield file.fileno()
-
-
-def _takes(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

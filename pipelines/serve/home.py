@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from summer.durable import taken
+
 PREFIX = "summer-serve-"
 LOCK = "made-by-summer-serve.lock"
 
@@ -34,7 +36,7 @@ def new_home(parent: Path | None = None) -> Iterator[Path]:
     try:
         new_lock = home / f"{LOCK}.new"
         with new_lock.open("x") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            taken(lock)
             new_lock.rename(home / LOCK)  # under its name it was never seen without its owner
             yield home
     finally:

@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from summer.conversations.dialogues import Batch, DialogueRows, chunk_dialogues, locate_dialogues, make_batch
 from summer.conversations.standardisation import Standardisation, fit_standardisation
 from summer.corpus import LabelSet, Split
+from summer.durable import json_of
 from summer.reduction.fitted import Fitted, FittedReducer
 from summer.reduction.network import ReducingNetwork, Training, train
 from summer.reduction.options import DialogueRnnOptions
@@ -69,10 +70,10 @@ class DialogueRnnReducer(FittedReducer):
         self._standardisation = Standardisation(centre=arrays["centre"], spread=arrays["spread"])
         with torch.random.fork_rng(devices=[]):  # the first weights are drawn, and thrown away
             self._network = _build_network(
-                DialogueRnnOptions(**json.loads(fitted.facts["options"])),
+                DialogueRnnOptions(**json_of(fitted.facts["options"])),
                 raw_dim=fitted.raw_dim,
                 width=fitted.width,
-                labels=LabelSet(tuple(json.loads(fitted.facts["labels"]))),
+                labels=LabelSet(tuple(json_of(fitted.facts["labels"]))),
             )
         weights = {
             name.removeprefix(WEIGHTS_PREFIX): torch.from_numpy(array.copy())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 from summer.reduction.rows import ReductionError
 
 FORMAT_VERSION = 1
@@ -133,24 +133,25 @@ def read_fitted(path: Path) -> Fitted:
         raise ReductionError(f"there is no reducer at {path}; fit one by reducing the store again")
     try:
         with safe_open(path, framework="numpy") as file:
-            header = json.loads((file.metadata() or {})[METADATA_KEY])
+            header = json_of((file.metadata() or {})[METADATA_KEY])
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (SafetensorError, KeyError, OSError, json.JSONDecodeError) as error:
+        version = header["format"]
+        if version == FORMAT_VERSION:
+            fitted = Fitted(
+                method=header["method"],
+                width=header["width"],
+                raw_dim=header["raw_dim"],
+                facts=dict(header["facts"]),
+                arrays=arrays,
+            )
+    except (SafetensorError, KeyError, OSError, TypeError, ValueError, AttributeError) as error:
         raise ReductionError(
             f"{path} cannot be read as a reducer ({error}); delete it and reduce the store again"
         ) from error
-    if header["format"] != FORMAT_VERSION:
+    if version != FORMAT_VERSION:
         raise ReductionError(
-            f"{path} has format {header['format']}, this program reads {FORMAT_VERSION}; "
-            "reduce the store again"
+            f"{path} has format {version}, this program reads {FORMAT_VERSION}; reduce the store again"
         )
-    fitted = Fitted(
-        method=header["method"],
-        width=header["width"],
-        raw_dim=header["raw_dim"],
-        facts=header["facts"],
-        arrays=arrays,
-    )
-    if fitted.fingerprint != header["fingerprint"]:
+    if fitted.fingerprint != header.get("fingerprint"):
         raise ReductionError(f"{path} is damaged: its fingerprint does not fit; delete it and reduce again")
     return fitted

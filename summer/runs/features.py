@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from summer.corpus import Modality
-from summer.durable import explained_disk_errors, file_sha256, write_aside
+from summer.durable import explained_disk_errors, file_sha256, json_of, write_aside
 from summer.runs.folder import RunError
 from summer.store import FeatureStore
 
@@ -101,7 +101,7 @@ def read_features(out: Path) -> dict[Modality, FeatureOrigin]:
     if not path.is_file():
         return {}
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json_of(path.read_text(encoding="utf-8"))
         return {Modality(modality): _origin_of(entry) for modality, entry in record.items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(

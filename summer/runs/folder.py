@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from summer.durable import explained_disk_errors, write_aside
+from summer.durable import explained_disk_errors, json_of, write_aside
 
 RECORD = "run.json"
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "h5py")
@@ -105,7 +105,7 @@ def _commit() -> str:
 def _recorded(path: Path) -> Mapping[str, Any]:
     """What a record says, {} where it is none."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_of(path.read_text(encoding="utf-8"))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from summer.corpus import LabelSet, Split
+from summer.durable import json_of
 from summer.evaluation.predictions import Predictions, models_of, read_predictions
 from summer.report.tables import selection_note
 from summer.runs.folder import RunError
@@ -73,7 +73,7 @@ def _read_results(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json_of(path.read_text(encoding="utf-8"))
         Split(found.get("selected_on", Split.DEV))
     except (ValueError, AttributeError) as error:
         raise RunError(

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 from summer.threads import in_use
-from summer.training.history import EpochRecord, Watch
+from summer.training.history import EpochRecord, TrainingError, Watch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +64,18 @@ def timed(watch: Watch, folder: Path) -> Watch:
 
 
 def read_times(folder: Path, model: str) -> list[EpochTime]:
-    """The epochs of a model of one seed, in order; none where they are not known."""
+    """The epochs of a model of one seed, in order; none where they are not known.
+
+    Raises:
+        TrainingError: the file is damaged.
+    """
     path = folder / f"{model}-seconds.json"
-    return [EpochTime(**entry) for entry in json.loads(path.read_text())] if path.is_file() else []
+    if not path.is_file():
+        return []
+    try:
+        return [EpochTime(**entry) for entry in json_of(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise TrainingError(f"{path} holds no times of epochs ({error}); delete it") from error
 
 
 def median_epoch(folders: Sequence[Path], model: str) -> MedianEpoch | None:

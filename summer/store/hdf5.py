@@ -22,7 +22,8 @@ settings, reduction and assets (JSON). Stores made by an older version have no w
 and no head: their text is read as "", the others as none. Nothing in the file depends on when, where or in
 how many attempts it was made, so equal input gives equal bytes.
 
-HDF5 is not safe against a kill while open for writing: files are written aside and renamed into place.
+HDF5 is not safe against a kill while open for writing: files are written aside and renamed into place, and
+never changed there. So none is locked by HDF5, whose locks fail where the file system keeps none.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -40,10 +41,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from summer.corpus import Modality, Split, Status, Utterance
-from summer.durable import check_free_space, explained_disk_errors, replace_durably, write_aside
+from summer.durable import check_free_space, explained_disk_errors, json_of, replace_durably, write_aside
 from summer.store.candidates import Candidates
 from summer.store.head import EncoderHead
+from summer.store.plain import check_plain
 from summer.store.rows import Header, Kind, Rows, StoreError
+from summer.store.unfailing import Unfailing
 from summer.store.words import pack_words, unpack_words
 
 SCHEMA_VERSION = (
@@ -55,22 +58,27 @@ WORDS = "words"
 INPUTS = "inputs"
 HEAD = "head"
 CANDIDATES = "candidates"
+DAMAGE = (  # what h5py raises, and what other types than ours lead to
+    *(AttributeError, IndexError, KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError),
+)
 
 
 class FeatureStore:
     """A store opened for reading. Use as a context manager.
 
     Raises:
-        StoreError: the file is absent, not HDF5, truncated, or of another schema.
+        StoreError: the file is absent, not HDF5, truncated, of another schema, or no plain data (plain.py).
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = _open_for_reading(path)
         try:
+            check_plain(self._file)
             self.header = _read_header(self._file)
             self.rows = _read_rows(self._file)
-        except (KeyError, ValueError) as error:
+            _check_features(self._file, len(self.rows))
+        except DAMAGE as error:
             self._file.close()
             raise StoreError(f"{path} is not a feature store of this project: {error}") from error
 
@@ -84,12 +92,15 @@ class FeatureStore:
         """(rows, width) float32 vectors; zeros where a row's status is not ok.
 
         Raises:
-            StoreError: `reduced` is asked for before the store was reduced.
+            StoreError: `reduced` is asked for before the store was reduced, or the file is damaged.
         """
         name = f"{FEATURES}/{kind}"
         if name not in self._file:
             raise StoreError(f"{self.path} has no {kind} features; run summer-extract to the end first")
-        values: NDArray[np.float32] = self._file[name][rows]
+        try:
+            values: NDArray[np.float32] = self._file[name][rows]
+        except (OSError, RuntimeError) as error:
+            raise StoreError(f"the {kind} features of {self.path} cannot be read ({error})") from error
         return values
 
     @property
@@ -110,7 +121,7 @@ class FeatureStore:
         try:
             head = EncoderHead(weight=self._file[HEAD]["weight"][:], bias=self._file[HEAD]["bias"][:])
             head.check(classes=len(self.header.labels), dim=self.header.dim)
-        except (KeyError, StoreError) as error:
+        except DAMAGE as error:
             raise StoreError(f"{self.path} has a head that cannot be used: {error}") from error
         return head
 
@@ -123,21 +134,27 @@ class FeatureStore:
         """
         if CANDIDATES not in self._file:
             return None
-        group = self._file[CANDIDATES]
-        return Candidates(
-            ends=group["ends"][:],
-            vectors=group["vectors"][:],
-            embeddings=group["embeddings"][:],
-            facts={name: values[:] for name, values in group["facts"].items()},
-        )
+        try:
+            group = self._file[CANDIDATES]
+            return Candidates(
+                ends=group["ends"][:],
+                vectors=group["vectors"][:],
+                embeddings=group["embeddings"][:],
+                facts={name: values[:] for name, values in group["facts"].items()},
+            )
+        except DAMAGE as error:
+            raise StoreError(f"{self.path} has candidates that cannot be used: {error}") from error
 
 
 class StoreWriter:
     """A store being written aside; `new_store` makes it and renames the file into place at the end."""
 
-    def __init__(self, file: h5py.File, rows: Rows, dim: int) -> None:
+    def __init__(
+        self, file: h5py.File, rows: Rows, dim: int, raise_failure: Callable[[], None] = lambda: None
+    ) -> None:
         self._file = file
         self._rows = rows
+        self._raise_failure = raise_failure
         self._raw = file.create_dataset(f"{FEATURES}/raw", shape=(len(rows), dim), dtype="<f4")
 
     def write_raw(self, first_row: int, vectors: NDArray[np.float32]) -> None:
@@ -146,6 +163,7 @@ class StoreWriter:
         if vectors[~usable].any():
             raise StoreError("a row whose status is not ok must hold zeros")
         self._raw[first_row : first_row + len(vectors)] = vectors
+        self._raise_failure()
 
     def read_raw(self) -> NDArray[np.float32]:
         """(rows, dim) float32, as written so far."""
@@ -190,10 +208,13 @@ def new_store(path: Path, header: Header, rows: Rows) -> Iterator[StoreWriter]:
     try:
         with explained_disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with h5py.File(aside, "w", libver="v110") as file:
-                _write_header(file, header)
-                _write_rows(file, rows)
-                yield StoreWriter(file, rows, header.dim)
+            with aside.open("w+b", buffering=0) as raw:
+                unfailing = Unfailing(raw)
+                with h5py.File(unfailing, "w", libver="v110") as file:
+                    _write_header(file, header)
+                    _write_rows(file, rows)
+                    yield StoreWriter(file, rows, header.dim, unfailing.raise_failure)
+                unfailing.raise_failure()
             replace_durably(aside, path)
     finally:
         with suppress(FileNotFoundError):
@@ -227,8 +248,8 @@ def _open_for_reading(path: Path) -> h5py.File:
     if not path.is_file():
         raise StoreError(f"there is no feature store at {path}; make it with summer-extract")
     try:
-        return h5py.File(path, "r")
-    except OSError as error:
+        return h5py.File(path, "r", locking=False)
+    except (OSError, RuntimeError) as error:
         raise StoreError(
             f"{path} cannot be read as HDF5 ({error}); delete it and run summer-extract again"
         ) from error
@@ -253,19 +274,43 @@ def _read_header(file: h5py.File) -> Header:
             f"its schema is version {attributes['schema_version']}, this program reads {SCHEMA_VERSION}; "
             "extract again with --overwrite"
         )
+    labels = tuple(_json_of(file, "labels", list))
+    if not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"its labels are {labels}, not words")
     return Header(
-        corpus=attributes["corpus"],
-        protocol=attributes["protocol"],
-        modality=Modality(attributes["modality"]),
-        labels=tuple(json.loads(attributes["labels"])),
+        corpus=_word_of(file, "corpus"),
+        protocol=_word_of(file, "protocol"),
+        modality=Modality(_word_of(file, "modality")),
+        labels=labels,
         dim=int(file[f"{FEATURES}/raw"].shape[1]),
-        fingerprint=attributes["fingerprint"],
-        corpus_digest=attributes["corpus_digest"],
+        fingerprint=_word_of(file, "fingerprint"),
+        corpus_digest=_word_of(file, "corpus_digest"),
         complete=bool(attributes["complete"]),
-        settings=json.loads(attributes["settings"]),
-        reduction=json.loads(attributes["reduction"]),
-        assets=json.loads(attributes.get("assets", "{}")),
+        settings=_json_of(file, "settings", dict),
+        reduction=_json_of(file, "reduction", dict),
+        assets=_json_of(file, "assets", dict) if "assets" in attributes else {},
     )
+
+
+def _word_of(file: h5py.File, name: str) -> str:
+    value = file.attrs[name]
+    if not isinstance(value, str):
+        raise ValueError(f"its {name} is a {type(value).__name__}, not text")
+    return value
+
+
+def _json_of(file: h5py.File, name: str, kind: type) -> Any:
+    value = json_of(_word_of(file, name))
+    if not isinstance(value, kind):
+        raise ValueError(f"its {name} is a {type(value).__name__} of JSON, not a {kind.__name__}")
+    return value
+
+
+def _check_features(file: h5py.File, rows: int) -> None:
+    """Hold the shapes of the vectors against the rows."""
+    for name, values in file[FEATURES].items():
+        if values.ndim != 2 or len(values) != rows or values.dtype.kind != "f":
+            raise ValueError(f"its {name} features are {values.shape} {values.dtype} of {rows} rows")
 
 
 def _write_rows(file: h5py.File, rows: Rows) -> None:
@@ -293,6 +338,8 @@ def _write_rows(file: h5py.File, rows: Rows) -> None:
 
 def _read_rows(file: h5py.File) -> Rows:
     text = {name: _read_text(file[name]) for name in ("id", "split", "dialogue", "speaker", "label")}
+    if file["turn"].dtype.kind != "i":
+        raise ValueError(f"its turns are {file['turn'].dtype}, not whole numbers")
     turns = file["turn"][:].tolist()
     starts, ends = (_none_for_nan(file[name][:]) for name in ("start_seconds", "end_seconds"))
     words = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -73,7 +74,7 @@ class Rows:
             raise StoreError(f"the fields of the rows differ in length: {sorted(lengths)}")
         ids = [utterance.id for utterance in self.utterances]
         if len(set(ids)) < len(ids):
-            twice = next(name for name in ids if ids.count(name) > 1)
+            twice = next(name for name, count in Counter(ids).items() if count > 1)
             raise StoreError(f"row {twice!r} stands twice; each utterance has one row")
 
     def __len__(self) -> int:

@@ -30,10 +30,15 @@ from summer.conversations.reading import Conversations
 from summer.conversations.speakers import SpeakerIdentities
 from summer.conversations.standardisation import Standardisation
 from summer.corpus import LabelSet, Modality
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 from summer.training.models import SUMMER, kind_of
 
 FORMAT_VERSION = 2
+DAMAGE = (  # what a header leads to that somebody else has written
+    *(AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError),
+)
+UNSUSPICIOUS = 1 << 16  # a measure that a model need not have weights for, such as of what it does not read
+COUNTS_MODULES = ("layers", "experts")  # how the options end that say how many modules there are
 METADATA = "summer"
 READINGS_BEFORE_0_3 = {
     "emotion_attention": "replaces",
@@ -158,10 +163,10 @@ def load_checkpoint(path: Path) -> TrainedModel:
         raise CheckpointError(f"there is no trained model at {path}; make it with summer-train")
     try:
         with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {})[METADATA])
+            header = json_of((file.metadata() or {})[METADATA])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         version = header["format"]
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, *DAMAGE) as error:
         raise _unreadable(path, error) from error
     if version not in (1, FORMAT_VERSION):
         raise CheckpointError(
@@ -174,7 +179,7 @@ def load_checkpoint(path: Path) -> TrainedModel:
         return _rebuilt(header, tensors, path)
     except CheckpointError:
         raise
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE as error:
         raise _unreadable(path, error) from error
 
 
@@ -212,16 +217,54 @@ def _rebuilt(header: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Pat
     weights = {
         name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")
     }
+    labels = LabelSet(tuple(header["labels"]))
+    if not all(isinstance(name, str) for name in labels.names) or len(labels) != parts[-1].shape.classes:
+        raise ValueError(f"{len(labels)} labels of {parts[-1].shape.classes} classes, each a word")
+    for part in parts:
+        _check_numbers((asdict(part.options), asdict(part.shape)), weights)
+    with torch.device("meta"):  # takes no memory, however large it is said to be
+        planned = _built(parts)
+    _check_shapes(planned, weights, path)
     return TrainedModel(
         model=_filled(_built(parts), weights, path),
         parts=parts,
-        labels=LabelSet(tuple(header["labels"])),
+        labels=labels,
         identities=SpeakerIdentities(
             **{**header["identities"], "names": tuple(header["identities"]["names"])}
         ),
         standardisations=_standardisations(tensors, unclipped=header.get("unclipped", ())),
         origin=Origin(**header["origin"]),
     )
+
+
+def _check_numbers(entry: object, weights: Mapping[str, Tensor], name: str = "") -> None:
+    """Refuse numbers that the weights cannot be of: each measure has weights, each module a tensor.
+
+    Raises:
+        ValueError: names the number and its limit.
+    """
+    if isinstance(entry, Mapping):
+        for key, value in entry.items():
+            _check_numbers(value, weights, str(key))
+    elif isinstance(entry, list | tuple):
+        for value in entry:
+            _check_numbers(value, weights, name)
+    elif isinstance(entry, int):
+        numbers = sum(map(Tensor.numel, weights.values()))
+        most = len(weights) if name.endswith(COUNTS_MODULES) else max(numbers, UNSUSPICIOUS)
+        if entry > max(most, 1):
+            raise ValueError(f"{name} is {entry}, and its weights are of {most} at most")
+
+
+def _check_shapes(planned: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    wanted = planned.state_dict()
+    for name in sorted(wanted.keys() | weights.keys()):
+        shapes = [tuple(one[name].shape) if name in one else "absent" for one in (weights, wanted)]
+        if shapes[0] != shapes[1]:
+            raise CheckpointError(
+                f"{path}: its weights are not those of its options ({name} is {shapes[0]}, not {shapes[1]}); "
+                "train again"
+            )
 
 
 def build_part(part: Part, needed: nn.Module | None) -> nn.Module:
@@ -241,7 +284,9 @@ def build_part(part: Part, needed: nn.Module | None) -> nn.Module:
 def _built(parts: Sequence[Part]) -> nn.Module:
     """The last part's module, with those before it inside."""
     module: nn.Module | None = None
-    for part in parts:
+    for before, part in zip([None, *parts], parts, strict=False):
+        if kind_of(part.name).needs != (before and before.name):
+            raise ValueError(f"a {part.name} after {before and before.name}, which it does not need")
         module = build_part(part, module)
     if module is None:
         raise ValueError("it names no model")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from summer.durable import json_of
 from summer.metrics import best_epoch
 from summer.processes import alike
 
@@ -102,7 +102,7 @@ def read_history(path: Path, *, selected_on: str) -> Course:
         TrainingError: no such file, or not a history.
     """
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = json_of(path.read_text(encoding="utf-8"))
         if not isinstance(entries, list) or not entries:
             raise ValueError("it lists no epochs")
         return Course(history=[_record_of(entry, selected_on) for entry in entries])

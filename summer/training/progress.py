@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from summer.durable import check_free_space, explained_disk_errors
+from summer.durable import check_free_space, explained_disk_errors, json_of
 from summer.processes import processes_of
 from summer.training.history import Course, EpochRecord, TrainingError
 from summer.training.stages import Stage
@@ -84,7 +84,7 @@ def _read(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
     if not found:
         return Course()
     try:
-        progress: dict[str, Any] = json.loads((found[-1] / PROGRESS).read_text(encoding="utf-8"))
+        progress: dict[str, Any] = json_of((found[-1] / PROGRESS).read_text(encoding="utf-8"))
         accelerator.load_state(str(found[-1]))
         history = [EpochRecord(**record) for record in progress["history"]]
     except DAMAGE as error:

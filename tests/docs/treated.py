@@ -139,6 +139,9 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
     "docs/recipe.md": {
         "# my.toml": RunBy("tests/docs/test_recipe_page.py"),
     },
+    "docs/reliability.md": {
+        "make torture": Parsed("hours on two cores; continuous integration does the short run"),
+    },
     "docs/report.md": {
         ".venv/bin/summer-report data/stores/demo runs": Runs(),
         ".venv/bin/summer-report data/stores/demo/text.h5": Runs(),

@@ -17,7 +17,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipelines.console import add_command
+from pipelines.console import add_command, command_errors
 from pipelines.data.command import CheckOrder, DiffOrder, ExportOrder, FacesOrder, ImportOrder, InfoOrder
 from pipelines.data.command import app as data_app
 from pipelines.evaluate.command import EvaluationOrder
@@ -405,3 +405,17 @@ def test_progress_of_our_packages_and_warnings_of_all_reach_the_console() -> Non
         "trouble of pipelines.extract",
         "trouble of another",
     ]
+
+
+def test_what_the_system_refuses_of_a_file_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as left, command_errors():
+        (tmp_path / "none" / "file").write_text("")
+    assert left.value.exit_code == 2
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path / 'none' / 'file'}: No such file")
+
+
+def test_a_failure_of_the_system_without_a_file_is_a_bug() -> None:
+    with pytest.raises(OSError, match="strange"), command_errors():
+        raise OSError("strange")

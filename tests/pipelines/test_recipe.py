@@ -197,3 +197,29 @@ def test_a_wrong_number_of_a_training_is_named_with_its_remedy_in_one_line(
         load_recipe("demo", [override])
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[model]\nwidth = " + "[" * 5000, "nested too deeply"),
+        (".".join(["a"] * 5000) + " = 1", "a line of more than 1,000 points"),
+        (".".join(["a"] * 50) + " = 1", "tables are nested more than 32 deep"),
+        ("[model]\nwidth = " + "9" * 5000, "is not TOML"),
+        ("[model]\nwidth = 9223372036854775808000", "at most 1,048,576"),
+        ("#" * (1 << 20) + "\n", "1,048,577 bytes, more than 1,048,576"),
+    ],
+)
+def test_a_recipe_that_would_take_all_memory_is_refused(content: str, says: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(content)
+    with pytest.raises(RecipeError, match=says) as raised:
+        load_recipe(str(path))
+    assert "bad.toml" in str(raised.value)
+
+
+def test_an_override_of_many_parts_is_refused() -> None:
+    with pytest.raises(RecipeError, match="tables in each other"):
+        load_recipe("demo", ["a" + ".a" * 5000 + "=1"])
+    with pytest.raises(RecipeError, match=r"model\.width"):
+        load_recipe("demo", ["model.width=" + "[" * 5000])

@@ -34,7 +34,7 @@ from PIL import Image, ImageOps
 from extraction.video.clips.labelled import ClipsError, FaceClip, ScoreName
 from extraction.video.faces.alignment import aligned_crop, crop_matrix
 from extraction.video.faces.detection import Face
-from summer.durable import write_aside
+from summer.durable import json_of, write_aside
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 RECORD = "person.json"
@@ -208,7 +208,7 @@ def _is_picture(path: Path) -> bool:
 def _finished(name: str, pictures: Sequence[Path], place: Path) -> Person | None:
     """What an earlier run made of the same pictures."""
     try:
-        record = json.loads((place / RECORD).read_text(encoding="utf-8"))
+        record = json_of((place / RECORD).read_text(encoding="utf-8"))
         person = _from_record(name, record, place)
     except (OSError, ValueError, KeyError, TypeError):
         return None

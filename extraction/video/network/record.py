@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -11,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from extraction.video.folds import VideoFolds
 from extraction.video.options import Layer
 from extraction.weights import Weights, WeightsUnavailable
+from summer.durable import json_of
 
 METADATA = "summer-tune"
 FOLDS = "folds"  # key of the record of a file that holds a network for each fold (folded.py)
@@ -31,7 +31,7 @@ def tuning_of(weights: Weights) -> dict[str, Any] | None:
     if text is None:
         return None
     try:
-        record: dict[str, Any] = json.loads(text)
+        record: dict[str, Any] = json_of(text)
         if record["layer"] not in get_args(Layer):
             raise ValueError(f"layer {record['layer']!r}")
     except (ValueError, KeyError, TypeError) as error:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import string
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from summer.durable import is_no_file
 from summer.store.imports.imported import named
 from summer.store.imports.keyed import KeyedFile
 from summer.store.imports.unpickle import ImportFileError
@@ -71,6 +73,8 @@ def read_keyed_csv(
 
 def _records(path: Path, *, with_header: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each row that is not blank."""
+    if is_no_file(path):
+        raise ImportFileError(f"{path} is a folder, a pipe or a device; give a CSV file")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -97,7 +101,7 @@ def _records(path: Path, *, with_header: bool = False) -> Iterator[tuple[int, li
 def _header(path: Path) -> list[str]:
     for _, cells in _records(path, with_header=True):
         header = [cell.strip() for cell in cells]
-        twice = [name for name in header if header.count(name) > 1]
+        twice = [name for name, count in Counter(header).items() if count > 1]
         if twice:
             raise ImportFileError(f"{path}: column {twice[0]!r} stands twice in the header; rename one")
         return header

@@ -6,8 +6,10 @@ one array (dim,) per utterance, named by its id
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from summer.corpus import Status
+from summer.durable import is_no_file
 from summer.store.imports.keyed import KeyedFile
 from summer.store.imports.unpickle import ImportFileError
 
+NO_ARCHIVE = (  # what numpy and zipfile end with: of headers that are no Python, members that are encrypted
+    *(ValueError, EOFError, KeyError, TypeError, OverflowError, MemoryError, RuntimeError, SyntaxError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 MATRIX_NAMES = ("features", "raw")
+MOST_BYTES, MOST_EXPANSION = (
+    256 << 20,
+    100,
+)  # unpacked: so much, or so many times the archive, if that is more
 
 
 def read_keyed_npz(path: Path) -> KeyedFile:
@@ -44,7 +55,7 @@ def read_keyed_npz(path: Path) -> KeyedFile:
             f"{path} has {len(ids)} ids and {matrix_name} of shape {vectors.shape}; write one row per id"
         )
     if len(set(ids)) < len(ids):
-        twice = next(name for name in ids if ids.count(name) > 1)
+        twice = next(name for name, count in Counter(ids).items() if count > 1)
         raise ImportFileError(f"{path}: id {twice!r} stands twice; each utterance has one vector")
     return KeyedFile(
         path=path,
@@ -58,11 +69,14 @@ def read_keyed_npz(path: Path) -> KeyedFile:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    if is_no_file(path):
+        raise ImportFileError(f"{path} is a folder, a pipe or a device; give an npz file")
     try:
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ImportFileError(f"{path} is one array without ids; write an npz with id and features")
+            _refuse_a_bomb(path, archive)
             return {name: archive[name] for name in archive.files}
     except OSError as error:
         what = error.strerror or str(error)
@@ -71,11 +85,21 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         ) from error
     except ImportFileError:
         raise
-    except (ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except NO_ARCHIVE as error:
         raise ImportFileError(
             f"{path} cannot be read as npz of numbers and text ({error}); write it with numpy.savez and no "
             "objects"
         ) from error
+
+
+def _refuse_a_bomb(path: Path, archive: np.lib.npyio.NpzFile) -> None:
+    unpacked = sum(member.file_size for member in archive.zip.infolist()) if archive.zip else 0
+    most = max(MOST_BYTES, MOST_EXPANSION * path.stat().st_size)
+    if unpacked > most:
+        raise ImportFileError(
+            f"{path} would unpack to {unpacked >> 20:,} MiB, more than {most >> 20:,}; write it with "
+            "numpy.savez"
+        )
 
 
 def _texts(path: Path, arrays: dict[str, NDArray[Any]], name: str) -> list[str]:

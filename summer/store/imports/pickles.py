@@ -20,7 +20,8 @@ from summer.durable import file_sha256
 from summer.store.imports.conversations import Conversation, conversations, entries, fields_of_layout
 from summer.store.imports.imported import ImportedStore, fingerprint_of, sha256_of
 from summer.store.imports.layouts import LABELS_OF_CORPUS, LAYOUTS, MAIN_FILE, OTHER_FILES, TEXT_LAYERS
-from summer.store.imports.unpickle import ImportFileError, read_pickle
+from summer.store.imports.trial import read_pickle
+from summer.store.imports.unpickle import ImportFileError
 from summer.store.rows import Header, Rows
 
 TextLayers = Literal["mean", "first", "concat"]

@@ -17,6 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy._core import multiarray
 
+from summer.durable import is_no_file
+
 ZIP_MARK = b"PK\x03\x04"  # torch.save, npz
 CANNOT_BE_READ = (
     pickle.UnpicklingError,
@@ -26,6 +28,7 @@ CANNOT_BE_READ = (
     ImportError,
     LookupError,
     MemoryError,
+    RecursionError,
     SystemError,
     TypeError,
     ValueError,
@@ -110,12 +113,14 @@ class _DataUnpickler(pickle.Unpickler):
         )
 
 
-def read_pickle(path: Path) -> object:
-    """The content of a pickle of Python 2 or 3, made of numpy arrays and builtin containers only.
+def read_untried(path: Path) -> object:
+    """The content of a pickle of Python 2 or 3; trial.py sees to it that it takes no more than it can need.
 
     Raises:
         ImportFileError: the file is absent, empty, truncated, no pickle, or asks for anything else.
     """
+    if is_no_file(path) and not path.is_dir():
+        raise ImportFileError(f"{path} is a pipe or a device; give a file")
     try:
         with path.open("rb") as file:
             if file.read(len(ZIP_MARK)) == ZIP_MARK:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,8 @@ def test_cells_are_read_as_they_are_with_or_without_a_mark(tmp_path: Path, mark:
         (b"id,tetx\n1,a\n", r"line 1: column 'text' is missing among id, tetx; rename 'tetx', the nearest"),
         (b"id,words\n1,a\n", r"line 1: column 'text' is missing among id, words; add it"),
         (b"id;text\n1;a\n", r"line 1: column 'id' is missing.*separate cells by commas, not semicolons"),
+        (b"id,text\n1,a\n2,b\0\n", r"line 3: a null byte"),
+        (b",".join(b"c%d" % k for k in range(1001)) + b"\n", r"line 1: 1,001 columns, more than 1,000"),
         (b"id,text,id\n1,a,2\n", r"line 1: column 'id' is there twice; keep one"),
         (b"id,text\n1,a\n2,b,c\n", r"line 3: 3 cells where the header has 2, beginning '2'; quote"),
         (b'id,text\n1,"a"b\n', r"line 2: not CSV: .*; quote cells"),
@@ -62,5 +65,18 @@ def test_all_ragged_rows_are_told_at_once(tmp_path: Path) -> None:
 def test_an_absent_table_is_an_error_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"none\.csv cannot be read: No such file.*check the path"):
         read_table(tmp_path / "none.csv", ["id"])
-    with pytest.raises(CorpusError, match=r"cannot be read: Is a directory"):
+    with pytest.raises(CorpusError, match="is a folder, a pipe or a device"):
         read_table(tmp_path, ["id"])
+
+
+def test_a_pipe_or_a_folder_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", tmp_path):
+        with pytest.raises(CorpusError, match="a folder, a pipe or a device"):
+            read_table(path, ["id"])
+
+
+def test_a_number_of_too_many_digits_is_refused(tmp_path: Path) -> None:
+    (row,) = read_table(table(tmp_path, b"id\n" + b"9" * 5000 + b"\n"), ["id"])
+    with pytest.raises(CorpusError, match="give a whole number"):
+        row.whole_number("id")

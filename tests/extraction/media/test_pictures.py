@@ -332,3 +332,20 @@ def test_a_track_of_chapters_cuts_nothing_off(tmp_path: Path, length_of_all: boo
     )
     assert [number(frame) for frame in keyframes(path)] == [0, 10, 20]
     assert read_pcm(MediaSpan(path=path)).duration_seconds == pytest.approx(1.0, abs=0.05)
+
+
+def test_pictures_that_declare_a_size_beyond_all_are_corrupt(tmp_path: Path) -> None:
+    made = media_factory.write(
+        tmp_path / "a.avi", picture=Picture(frames=3, codec="mjpeg", pixel_format="yuvj420p")
+    )
+    content = bytearray(made.read_bytes())
+    place = content.find(b"\xff\xc0")
+    while place >= 0:
+        content[place + 5 : place + 9] = (16_000).to_bytes(2) * 2
+        place = content.find(b"\xff\xc0", place + 1)
+    at = content.find(b"strf") + 12
+    content[at : at + 8] = (16_000).to_bytes(4, "little") * 2
+    made.write_bytes(content)
+    with pytest.raises(MediaError, match="declares pictures of 16,000 x 16,000") as raised:
+        list(read_keyframes(MediaSpan(path=made), most=4))
+    assert raised.value.status is Status.CORRUPT

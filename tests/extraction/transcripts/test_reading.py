@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,20 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_line_knows_whether_there_is_something_to_hear() -> None:
     assert Line(speaker="", text="a", start_seconds=0.0, end_seconds=1.0).is_timed
     assert not Line(speaker="", text="a").is_timed
+
+
+@pytest.mark.parametrize("digits", [7, 400, 6000])
+def test_a_time_of_too_many_digits_is_no_time(digits: int, tmp_path: Path) -> None:
+    with pytest.raises(TranscriptError, match="is no line of times"):
+        read(tmp_path, "a.srt", f"1\n{'9' * digits}:00:00,000 --> 00:00:01,000\nHi.\n")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.srt")
+    with pytest.raises(TranscriptError, match="a folder, a pipe or a device"):
+        read_transcript(tmp_path / "pipe.srt")
+
+
+def test_json_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TranscriptError, match="nested too deeply"):
+        read(tmp_path, "deep.json", "[" * 100_000)

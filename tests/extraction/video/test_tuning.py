@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from extraction.video.network.training import TuningError, TuningOptions, TuningStopped
 from extraction.video.network.tuned import tuning_of
-from extraction.video.tuning import Tuning, tune_video
+from extraction.video.tuning import Tuning, keep_others_out, tune_video
 from extraction.weights import Weights
 from summer.runs.experiment import accelerators
 from tests.extraction.video.made_clips import colours
@@ -78,3 +79,11 @@ def test_a_second_run_at_the_same_is_refused(tuning: Tuning, tmp_path: Path) -> 
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(TuningError, match="another run is tuning .*; wait for it"):
             tuned(tuning, tmp_path)
+
+
+def test_what_a_killed_run_left_aside_goes(tmp_path: Path) -> None:
+    left = tmp_path / ".a.safetensors.17.tmp"
+    left.touch()
+    with ExitStack() as held:
+        keep_others_out(tmp_path / "a.safetensors", held)
+    assert not left.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,20 @@ def test_damaged_files_and_pickled_code_are_refused(tmp_path: Path) -> None:
     for path in sorted(tmp_path.glob("*.*")):
         with pytest.raises(WeightsUnavailable, match=f"{path.name} (cannot be read|holds Tensor)"):
             weights.load_vggface2(described(path))
+
+
+def test_an_archive_whose_members_are_compressed_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(3)}, tmp_path / "own.pt")
+    with zipfile.ZipFile(tmp_path / "own.pt") as own:
+        members = {name: own.read(name) for name in own.namelist()}
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name, content in members.items():
+            bomb.writestr(name, content)
+    with pytest.raises(WeightsUnavailable, match=r"bomb\.pt .* is compressed"):
+        weights.load_vggface2(described(tmp_path / "bomb.pt"))
+
+
+def test_what_is_no_tensor_is_refused_by_name(tmp_path: Path) -> None:
+    torch.save({"a": "words"}, tmp_path / "words.pt")
+    with pytest.raises(WeightsUnavailable, match=r"words\.pt: 'a' is no tensor"):
+        weights.load_vggface2(described(tmp_path / "words.pt"))

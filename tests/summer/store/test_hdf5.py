@@ -14,7 +14,9 @@ import pytest
 from summer import durable
 from summer.corpus import Modality, Split, Status, Utterance
 from summer.durable import DiskError
-from summer.store import EncoderHead, FeatureStore, Header, Rows, StoreError, new_store, write_part
+from summer.store import EncoderHead, FeatureStore, Header, Rows, StoreError, hdf5, new_store, write_part
+from summer.store.unfailing import Unfailing
+from tests.summer.store.imports.small_store import write_small_store
 
 
 def utterance(turn: int, speaker: str = "Zoë") -> Utterance:
@@ -358,3 +360,23 @@ def test_a_store_too_large_for_the_disk_is_refused_before_it_is_begun(
         new_store(tmp_path / "a.h5", wide, rows()),
     ):
         pytest.fail("the store was begun")
+
+
+def test_a_disk_that_is_full_is_told_and_hdf5_survives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        monkeypatch.setattr(hdf5, "Unfailing", lambda _: Unfailing(full))
+        with pytest.raises(DiskError, match="the disk is full"):
+            write_small_store(tmp_path / "text.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_after_a_write_that_failed_all_is_well_until_the_failure_is_asked_for() -> None:
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        file = Unfailing(full)
+        file.raise_failure()
+        assert file.write(b"abc") == 3
+        assert file.readinto(memoryview(bytearray(4))) == 4
+        with pytest.raises(OSError, match="No space left"):
+            file.raise_failure()

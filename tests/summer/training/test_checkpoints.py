@@ -441,3 +441,35 @@ def test_a_model_whose_epoch_was_chosen_on_another_split_is_refused(
     with pytest.raises(CheckpointError, match=message):
         obtain_model(name, material, choosing_on(Split.TEST), made_place(folder), needed=trained)
     assert path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda model: model["options"].update(width=10**6, heads=2), "width is 1000000, and its weights"),
+        (lambda model: model["options"].update(layers=1000), "layers is 1000, and its weights are of"),
+        (lambda model: model["shape"].update(classes=10**9), "labels of 1000000000 classes"),
+        (lambda model: model["shape"].update(feature_dims=[["text", 10**12]]), "text is 10+, and its"),
+        (lambda model: model["shape"].update(classes=-1), "train again"),
+    ],
+)
+def test_a_model_larger_than_its_weights_is_refused_before_it_is_built(
+    change: Callable[[dict[str, Any]], None], says: str, folder: Path, tmp_path: Path
+) -> None:
+    path = rewritten(
+        folder / "teacher.safetensors",
+        tmp_path / "odd.safetensors",
+        lambda header, _: change(header["models"][0]),
+    )
+    with pytest.raises(CheckpointError, match=says):
+        load_checkpoint(path)
+
+
+def test_a_model_after_one_that_it_does_not_need_is_refused(folder: Path, tmp_path: Path) -> None:
+    path = rewritten(
+        folder / "teacher.safetensors",
+        tmp_path / "odd.safetensors",
+        lambda header, _: header.update(models=header["models"] * 2),
+    )
+    with pytest.raises(CheckpointError, match="a teacher after teacher, which it does not need"):
+        load_checkpoint(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from summer.corpus import Modality, Split, Status, Utterance
 from summer.store import FeatureStore, Header, Rows, new_store
 from summer.store.exports import export_npz
+from summer.store.imports import keyed_npz
 from summer.store.imports.imported import ImportedStore, write_store
 from summer.store.imports.keyed import KeyedFile, store_beside
 from summer.store.imports.keyed_csv import read_keyed_csv
@@ -282,3 +284,19 @@ def test_the_real_prosody_of_meld_has_as_many_missing_rows_as_rows_with_an_empty
     assert missing == [expected[name] is None for name in ids]
     whole = [expected[name] or [0.0] * 8 for name in ids]
     np.testing.assert_array_equal(imported.vectors, np.array(whole, dtype=np.float32))
+
+
+def test_an_archive_that_unpacks_to_anything_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyed_npz, "MOST_BYTES", 1 << 10)
+    np.savez_compressed(tmp_path / "bomb.npz", a=np.zeros(1 << 20, dtype=np.float32))
+    with pytest.raises(ImportFileError, match=r"bomb\.npz would unpack to 4 MiB"):
+        read_keyed_npz(tmp_path / "bomb.npz")
+
+
+def test_a_header_of_an_array_that_is_no_python_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "odd.npz", "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\x01\x00\x09\x00[[[[[[[[\n")
+    with pytest.raises(ImportFileError, match=r"odd\.npz cannot be read as npz"):
+        read_keyed_npz(tmp_path / "odd.npz")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from summer.store.imports.unpickle import HARMLESS, ImportFileError, read_pickle
+from summer.store.imports.unpickle import HARMLESS, ImportFileError, read_untried
 
 
 class Command:
@@ -40,7 +40,7 @@ def test_arrays_numbers_and_containers_come_back_from_every_protocol(protocol: i
     plain = {"é": [1, 2.5, None, True], 7: ({"a", "b"}, frozenset({3}), b"\xff\x00", bytearray(b"z"), 1j)}
     ordered = collections.OrderedDict(b=1, a=2)
     content = (matrix, np.asfortranarray(matrix), ragged, matrix[1, 2], np.str_("M"), plain, ordered)
-    back = read_pickle(written(tmp_path, pickle.dumps(content, protocol=protocol)))
+    back = read_untried(written(tmp_path, pickle.dumps(content, protocol=protocol)))
     assert isinstance(back, tuple)
     np.testing.assert_array_equal(back[0], matrix)
     np.testing.assert_array_equal(back[1], matrix)
@@ -61,7 +61,7 @@ def test_a_pickle_of_python_2_is_read_with_its_bytes_as_they_were(tmp_path: Path
     )
     people = b"c__builtin__\nset\nq\x06]q\x07U\x01Ma\x85R"
     content = b"\x80\x02}q\x00(U\x05Ses01]q\x08" + array + b"aU\x03who" + people + b"u."
-    back = read_pickle(written(tmp_path, content))
+    back = read_untried(written(tmp_path, content))
     assert isinstance(back, dict)
     assert back["Ses01"][0].tolist() == [1.5, -2.0]
     assert back["who"] == {"M"}
@@ -71,7 +71,7 @@ def test_a_command_in_a_pickle_does_not_run_and_is_named(tmp_path: Path) -> None
     trace = tmp_path / "trace"
     path = written(tmp_path, pickle.dumps({"ids": [Command(f"touch {trace}")]}))
     with pytest.raises(ImportFileError, match=r"asks for posix\.system; only numpy arrays and builtin"):
-        read_pickle(path)
+        read_untried(path)
     assert not trace.exists()
 
 
@@ -94,31 +94,31 @@ def test_what_is_not_on_the_list_is_refused_by_its_name(name: str, tmp_path: Pat
     module, _, attribute = name.partition(" ")
     path = written(tmp_path, f"c{module}\n{attribute}\n(tR.".encode())
     with pytest.raises(ImportFileError, match=f"asks for {module}.{attribute};"):
-        read_pickle(path)
+        read_untried(path)
 
 
 def test_bytes_are_decoded_as_numpy_writes_them_and_in_no_other_encoding(tmp_path: Path) -> None:
     path = written(tmp_path, b"c_codecs\nencode\n(U\x01aU\x05rot13tR.")
     with pytest.raises(ImportFileError, match="bytes written as 'rot13' text"):
-        read_pickle(path)
+        read_untried(path)
 
 
 def test_objects_inside_object_arrays_are_refused_too(tmp_path: Path) -> None:
     hidden = np.array([datetime.date(2020, 1, 1), None], dtype=object)
     with pytest.raises(ImportFileError, match=r"asks for datetime\.date"):
-        read_pickle(written(tmp_path, pickle.dumps({"text": hidden})))
+        read_untried(written(tmp_path, pickle.dumps({"text": hidden})))
 
 
 def test_tensors_are_refused_with_the_way_out(tmp_path: Path) -> None:
     tensor = written(tmp_path, b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(tR.")
     with pytest.raises(ImportFileError, match=r"_rebuild_tensor_v2.*\.numpy\(\)"):
-        read_pickle(tensor)
+        read_untried(tensor)
     saved_long_ago = written(tmp_path, b"\x80\x02U\x07storageQ.")
     with pytest.raises(ImportFileError, match=r"outside the pickle.*\.numpy\(\)"):
-        read_pickle(saved_long_ago)
+        read_untried(saved_long_ago)
     saved = written(tmp_path, b"PK\x03\x04...")
     with pytest.raises(ImportFileError, match=r"zip archive.*\.numpy\(\)"):
-        read_pickle(saved)
+        read_untried(saved)
 
 
 @pytest.mark.parametrize(("module", "name"), HARMLESS)
@@ -127,28 +127,28 @@ def test_a_pickle_cannot_change_what_it_may_name(module: str, name: str, tmp_pat
         state = pickle.dumps((None, {attribute: 1}), protocol=0)[:-1]
         path = written(tmp_path, f"c{module}\n{name}\n".encode() + state + b"b.")
         with pytest.raises(ImportFileError, match="truncated or not a pickle"):
-            read_pickle(path)
+            read_untried(path)
 
 
 def test_every_truncation_is_one_explained_error(tmp_path: Path) -> None:
     content = pickle.dumps({"0": [np.arange(3.0), "text", 5]}, protocol=4)
     for length in range(len(content)):
         with pytest.raises(ImportFileError, match="empty, truncated or not a pickle") as error:
-            read_pickle(written(tmp_path, content[:length]))
+            read_untried(written(tmp_path, content[:length]))
         assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"id,a,b\n1,2,3\n", b"\x89HDF\r\n\x1a\n", b"\x80\xff.", b"hello"])
 def test_what_is_no_pickle_is_one_explained_error(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ImportFileError, match="empty, truncated or not a pickle"):
-        read_pickle(written(tmp_path, content))
+        read_untried(written(tmp_path, content))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ImportFileError, match=r"absent\.pkl cannot be read: No such file"):
-        read_pickle(tmp_path / "absent.pkl")
+        read_untried(tmp_path / "absent.pkl")
     with pytest.raises(ImportFileError, match="cannot be read: Is a directory"):
-        read_pickle(tmp_path)
+        read_untried(tmp_path)
 
 
 def test_importing_loads_no_torch() -> None:

@@ -1,0 +1,71 @@
+"""Locks that the file system does not keep, what is no file, JSON that somebody else wrote."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from summer.durable import DiskError, clear_asides, explained_disk_errors, is_no_file, json_of, taken
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_where_no_locks_are_kept_a_warning_says_so(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with caplog.at_level(logging.WARNING), (tmp_path / "lock").open("w") as lock:
+        assert taken(lock)
+    assert f"the file system of {tmp_path} keeps no locks ({os.strerror(number)})" in caplog.text
+
+
+def test_any_other_failure_of_a_lock_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(errno.EBADF, "bad file")
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with (tmp_path / "lock").open("w") as lock, pytest.raises(OSError, match="bad file"):
+        taken(lock)
+
+
+def test_a_lock_that_is_held_is_not_taken_and_shared_ones_are(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("w") as first, path.open("w") as second:
+        assert taken(first, shared=True)
+        assert taken(second, shared=True)
+        assert not taken(second)
+
+
+def test_pipes_folders_and_devices_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    (tmp_path / "round").symlink_to("round")
+    assert [is_no_file(path) for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero"))] == [True] * 3
+    others = (tmp_path / "file", tmp_path / "none", tmp_path / "round", tmp_path / ("n" * 300))
+    assert [is_no_file(path) for path in others] == [False] * 4
+
+
+def test_json_that_is_nested_too_deeply_is_a_value_that_is_wrong() -> None:
+    with pytest.raises(ValueError, match="nested too deeply"):
+        json_of("[" * 100_000)
+    assert json_of('{"a": [1]}') == {"a": [1]}
+
+
+def test_a_name_that_is_too_long_is_told_with_its_remedy(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 300)
+    with pytest.raises(DiskError, match="takes no name as long"), explained_disk_errors(path):
+        path.write_bytes(b"")
+
+
+def test_what_killed_runs_left_aside_of_a_file_goes_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".a.h5.17.tmp", ".b.h5.17.tmp", "a.h5", ".a.h5.tmp.keep"):
+        (tmp_path / name).touch()
+    clear_asides(tmp_path / "a.h5")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.h5.tmp.keep", ".b.h5.17.tmp", "a.h5"]

@@ -1,0 +1,1 @@
+"""What the project is beaten with: kills, damaged media, hostile files, hard surroundings."""
