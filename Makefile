@@ -60,4 +60,4 @@ lock:
 	$(LOCK) --extra asr --extra serve --no-annotate --constraints requirements.lock -o requirements-run.lock
 
 audit: install
-	$(BIN)/uv tool run pip-audit@2.10.1 --disable-pip --require-hashes -r requirements-run.lock
+	$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r requirements-run.lock
