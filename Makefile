@@ -3,6 +3,8 @@
 # make test: install, then run the tests.      make check: format, lint, types.
 # make bench: the benchmarks of docs/performance.md.   make site: docs/ as a site, in build/site.
 # make torture: kills, damaged media, hostile files and hard surroundings, as docs/reliability.md counts them.
+# make lock: the versions of all that is installed, with the hashes that an installation requires.
+# make audit: known vulnerabilities of these versions; asks a database, one question a package.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +14,10 @@ RUN ?= runs/demo
 TALK ?= $(RUN)-talk
 SITE ?= build/site
 
-.PHONY: demo test slow check bench torture site lock install
+LOCK = $(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	--no-header setup.cfg
+
+.PHONY: demo test slow check bench torture site lock audit install
 
 demo: install
 	$(BIN)/summer-extract --dataset demo --root data/demo --out $(OUT) --keep-crops
@@ -31,6 +36,7 @@ check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
 
 bench: install
 	$(BIN)/python -m tests.bench
@@ -48,10 +54,14 @@ $(VENV)/installed: requirements.lock setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "SUMMER needs Python 3.11 or later; $(PYTHON) is older: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python -r requirements.lock
+	sed -n '/^uv==/,/^ *#/p' requirements.lock | $(BIN)/python -m pip install --quiet --require-hashes -r /dev/stdin
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra dev --no-header setup.cfg -o requirements.lock
+	$(LOCK) --extra dev -o requirements.lock
+	$(LOCK) --extra asr --extra serve --no-annotate --constraints requirements.lock -o requirements-run.lock
+
+audit: install
+	$(BIN)/uv tool run pip-audit@2.10.1 --strict --disable-pip --require-hashes -r requirements-run.lock

@@ -67,10 +67,8 @@ def _video(setting: Setting) -> Extractor:
     from extraction.video.options import LISTENING
 
     recipe = setting.recipe.video
-    given = Path(recipe.weights) if recipe.weights else None
-    find = weights.vggface2 if recipe.backbone == "inception_resnet_v1" else weights.kinetics_r3d18
-    found = find(given)
-    tuning = None if given is None else tuning_of(found)
+    found = face_network_of(recipe)
+    tuning = tuning_of(found) if recipe.weights else None
     if tuning is not None:
         check_layer(found, tuning, recipe.layer)
     by_speaker = recipe.face_choice == "speaker"
@@ -123,6 +121,28 @@ def _check_folds(recipe: VideoRecipe, extractor: LFNet3D) -> None:
             f"{asked}, and {weights_name} hold {found.count} folds and read new rows by {found.new_rows!r}; "
             "tune with the former, or leave video.folds at 0"
         )
+
+
+def weights_of(recipe: Recipe) -> Mapping[str, Weights]:
+    """All weights that an extraction by this recipe reads, by what they are for.
+
+    Raises:
+        WeightsUnavailable: no source has them. LR-ASD's may be absent: a recipe does without.
+    """
+    from extraction.video.extractor import LISTENING
+
+    found = {
+        "text encoder": weights.text_model(recipe.text.model),
+        "face network": face_network_of(recipe.video),
+    }
+    judge = judge_of(recipe.video) if recipe.video.face_choice in LISTENING else None
+    return found if judge is None else {**found, "judge of talking": judge}
+
+
+def face_network_of(recipe: VideoRecipe) -> Weights:
+    """The weights of the backbone: those that the recipe names, or the published ones."""
+    find = weights.vggface2 if recipe.backbone == "inception_resnet_v1" else weights.kinetics_r3d18
+    return find(Path(recipe.weights) if recipe.weights else None)
 
 
 def judge_of(recipe: VideoRecipe) -> Weights | None:

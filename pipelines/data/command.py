@@ -1,4 +1,4 @@
-"""`summer-data`: look at corpora and stores, import and export features."""
+"""`summer-data`: look at corpora and stores, import and export features, fetch weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
-    help="Look at raw corpora and feature stores; import and export features.",
+    help="Look at raw corpora and feature stores; import and export features; fetch weights.",
 )
 
 ROOT = "folder of the raw corpus [default: data/<dataset>]; of a manifest also an address: s3://bucket/films"
@@ -41,6 +41,9 @@ TEXT_LAYERS = (
 
 CROPS = "folder in which summer-extract --keep-crops left them [default: crops beside the store]"
 MOST = "cells at most, evenly taken over the corpus"
+RECIPE = "TOML file, or the name of a shipped recipe"
+OVERRIDE = "change one key of the recipe, such as text.model=roberta-large; may be repeated"
+ASR_MODEL = "also this Whisper, such as tiny.en, for --asr of summer-predict and summer-serve"
 
 Store = Annotated[Path, typer.Argument(metavar="STORE", help="a store that summer-extract wrote")]
 
@@ -136,6 +139,20 @@ class ImportOrder:
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace stores that are there")] = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsOrder:
+    """Fetch the weights that extractions by a recipe read, so that these need no network.
+
+    They go to $SUMMER_CACHE (else ~/.cache/summer) and Hugging Face's cache; what is there is verified.
+
+    Exit status: 0 done; 2 a mistake that the message names, or weights that no source has; 130 interrupted.
+    """
+
+    recipe: Annotated[str, typer.Option(help=RECIPE)]
+    overrides: Annotated[tuple[str, ...], typer.Option("-o", metavar="KEY=VALUE", help=OVERRIDE)] = ()
+    asr_model: Annotated[str | None, typer.Option(metavar="NAME", help=ASR_MODEL)] = None
+
+
 # What the commands do is imported only once one is carried out: it loads numpy, h5py and av, --help does not.
 def _check(order: CheckOrder) -> int:
     from pipelines.data.run import check
@@ -173,12 +190,19 @@ def _import(order: ImportOrder) -> int:
     return import_features(order)
 
 
+def _weights(order: WeightsOrder) -> int:
+    from pipelines.data.fetching import fetch_weights  # imports torch, which no other command needs
+
+    return fetch_weights(order)
+
+
 add_command(app, CheckOrder, _check, "check")
 add_command(app, InfoOrder, _info, "info")
 add_command(app, FacesOrder, _faces, "faces")
 add_command(app, DiffOrder, _diff, "diff")
 add_command(app, ExportOrder, _export, "export")
 add_command(app, ImportOrder, _import, "import")
+add_command(app, WeightsOrder, _weights, "weights")
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ RUN/tensorboard/        losses and scores by epoch
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -93,13 +94,15 @@ def origin_of_program() -> dict[str, Any]:
 
 
 def _commit() -> str:
+    """Of the checkout that the program runs from; without one, as in an image, what SUMMER_COMMIT says."""
     folder = Path(__file__).resolve().parent
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--match="]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=10, check=False)
+        found = done.stdout.strip()
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return done.stdout.strip() or "unknown"
+        found = ""
+    return found or os.environ.get("SUMMER_COMMIT") or "unknown"
 
 
 def _recorded(path: Path) -> Mapping[str, Any]:

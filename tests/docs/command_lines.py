@@ -28,6 +28,7 @@ from summer.training.models import known_models
 from tests.places import REPOSITORY
 
 OPERATORS = frozenset(("|", "||", "&", "&&", ";"))
+ENGINES = ("docker", "apptainer")  # of containers; what runs inside is ours
 LAUNCHERS = ("python", "torchrun", "accelerate")  # of a module, named after -m
 
 
@@ -65,6 +66,10 @@ def check(words: Sequence[str]) -> None:
         _check_ours(programs()[program], program, words[1:])
     elif program == "make":
         _check_make(words[1:])
+    elif program in ENGINES:
+        ours = next((n for n, word in enumerate(words) if word in programs()), None)
+        if ours is not None:  # else it builds
+            _check_ours(programs()[words[ours]], words[ours], words[ours + 1 :])
     elif program in LAUNCHERS and "-m" in words:
         _check_module(words[words.index("-m") + 1 :])
     else:

@@ -108,6 +108,14 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
         "summer-reproduce": Parsed("tests/pipelines/reproduce/test_cluster.py makes a cluster"),
         "sbatch": Listed("a scheduler is needed; tests/pipelines/extract/test_shards.py does what it starts"),
     },
+    "docs/container.md": {
+        "docker build": Parsed(
+            "no engine runs in a test; tests/container/build.sh builds the image and works inside"
+        ),
+        "SUMMER_RUN=": Listed("it needs Docker; tests/container/test_recipes.py reads compose.yaml"),
+        "apptainer build": Parsed("it needs Apptainer, and minutes"),
+        "sudo tests/container/build.sh": Listed("it takes 15 minutes and 20 GB"),
+    },
     "docs/feature-store.md": {
         "from pathlib": Runs(),
         "import h5py": Runs(),
@@ -149,6 +157,17 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
     },
     "docs/reproduce.md": {
         "summer-reproduce": Runs({"--out": "--dry-run --out"}),
+    },
+    "docs/reproduction.md": {
+        "make install": Parsed("it installs; continuous integration does"),
+        ".venv/bin/summer-data check": Parsed("neither MELD nor IEMOCAP can be shipped"),
+        ".venv/bin/summer-extract --dataset meld --root data/meld\n": Parsed(
+            "days of work on clips that cannot be shipped"
+        ),
+        ".venv/bin/summer-reproduce": Parsed("days of training"),
+        ".venv/bin/summer-extract --dataset meld --root MELD": Parsed(
+            "hours on MELD, whose annotations cannot be shipped"
+        ),
     },
     "docs/results.md": {
         "summer-extract": Parsed("hours of tuning and training on MELD"),

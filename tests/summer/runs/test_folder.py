@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +178,17 @@ def test_a_run_knows_its_commit_and_versions() -> None:
     origin = origin_of_program()
     assert origin["commit"]
     assert {"python", "torch", "accelerate", "h5py"} <= origin["versions"].keys()
+
+
+def test_where_no_checkout_tells_the_commit_the_environment_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUMMER_COMMIT", "of-the-image")
+    monkeypatch.setenv("PATH", "/nowhere")  # no git
+    assert origin_of_program()["commit"] == "of-the-image"
+    monkeypatch.delenv("SUMMER_COMMIT")
+    assert origin_of_program()["commit"] == "unknown"
+
+
+def test_a_checkout_knows_better_than_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUMMER_COMMIT", "of-the-image")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 0, "abc\n"))
+    assert origin_of_program()["commit"] == "abc"
