@@ -23,7 +23,6 @@ from typing import get_args
 import cv2
 import numpy as np
 import torch
-from facenet_pytorch import InceptionResnetV1
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
@@ -34,8 +33,11 @@ from extraction.extractor import MediaSpan
 from extraction.media import read_keyframes
 from extraction.video.faces.alignment import aligned_crop, crop_matrix, standardised
 from extraction.video.network.backbones import load_detector
-from extraction.video.network.lfnet3d import InflatedInceptionResnet, Layer, OverTime, sequence_vector
-from extraction.weights import load_vggface2, vggface2
+from extraction.video.network.inception import InceptionResnetV1
+from extraction.video.network.lfnet3d import InflatedInceptionResnet, sequence_vector
+from extraction.video.options import Layer, OverTime
+from extraction.weights import vggface2
+from extraction.weights.states import load_vggface2
 from tests.places import DEMO, SHARED
 
 sys.path.insert(0, str(DEMO))
@@ -138,7 +140,7 @@ def main() -> None:
     """Print the table."""
     cv2.setNumThreads(1)
     media = Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED / "media"
-    flat = InceptionResnetV1(classify=False)
+    flat = InceptionResnetV1()
     flat.load_state_dict(load_vggface2(vggface2()))
     sets = {"crema_d": list(real_parts(media)), "generated": list(generated_films())}
     print("| films | n | expression told: centroid | regression | variance: person | expression |")

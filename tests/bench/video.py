@@ -30,7 +30,8 @@ from extraction.media import read_keyframes
 from extraction.video.extractor import LFNet3D
 from extraction.video.faces.detection import FaceDetector
 from extraction.video.faces.tracks import overlap
-from extraction.weights import load_vggface2, vggface2
+from extraction.weights import vggface2
+from extraction.weights.states import load_vggface2
 from summer.corpus import Dialogue, Split, Utterance
 from tests import media_factory
 from tests.places import SHARED

@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoTokenizer, GPT2Config, GPT2Model, pipeli
 from extraction import weights as weight_sources
 from extraction.devices import DeviceMemoryError
 from extraction.extractor import Clip, Extractor, Outcome
-from extraction.text import RobertaText, pretrained
+from extraction.text import RobertaText, encoding, pretrained
 from extraction.text.batches import batches_by_tokens
 from extraction.text.pretrained import TextModelError, load_encoder, read_wordlist
 from extraction.weights import Weights, WeightsUnavailable
@@ -282,7 +282,7 @@ def test_memory_that_ends_is_an_error_that_names_the_longest_input(
 
     extractor = RobertaText(weights=tiny)
     longest = max(len(entry.ids) for entry in extractor.inputs(FRIENDS) if entry)
-    monkeypatch.setattr(RobertaText, "_encode", exhaust)
+    monkeypatch.setattr(encoding, "encoded", exhaust)
     with pytest.raises(DeviceMemoryError, match=f"passage of up to {longest} tokens alone does not fit"):
         extractor(FRIENDS)
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from extraction.extractor import LEFT_HALF, RIGHT_HALF, Extractor, MediaSpan, Outcome, Region
-from extraction.video.extractor import OTHER_HALF_TALKS, LFNet3D
+from extraction.video.extractor import LFNet3D
 from extraction.video.faces.crops import crop_folder
+from extraction.video.looking import OTHER_HALF_TALKS
 from extraction.weights import Weights, vggface2
 from summer.corpus import Status
 from tests import media_factory

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from extraction.extractor import Clip, Extractor
-from extraction.video import extractor as module
+from extraction.video import looking as module
 from extraction.video.by_speaker import BySpeaker
 from extraction.video.extractor import LFNet3D
 from extraction.video.faces.crops import kept_crops

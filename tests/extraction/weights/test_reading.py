@@ -11,8 +11,7 @@ from facenet_pytorch import InceptionResnetV1
 from safetensors.torch import save_file
 from torchvision.models.video import r3d_18
 
-from extraction import weights
-from extraction.weights import Weights, WeightsUnavailable
+from extraction.weights import Weights, WeightsUnavailable, states
 
 
 def facenet_file(path: Path) -> dict[str, torch.Tensor]:
@@ -28,7 +27,7 @@ def described(path: Path) -> Weights:
 def test_facenet_pytorchs_own_file_is_read_and_its_classifier_dropped(tmp_path: Path) -> None:
     state = InceptionResnetV1(classify=True, num_classes=3).state_dict()
     torch.save({key: value for key, value in state.items() if "num_batches" not in key}, tmp_path / "own.pt")
-    found = weights.load_vggface2(described(tmp_path / "own.pt"))
+    found = states.load_vggface2(described(tmp_path / "own.pt"))
     assert not any(key.startswith("logits") for key in found)
     model = InceptionResnetV1(classify=False)
     model.load_state_dict(found, strict=True)
@@ -47,18 +46,18 @@ def test_weights_of_another_network_are_refused_by_the_first_tensor_that_differs
     ):
         save_file(changed, tmp_path / "b.safetensors")
         with pytest.raises(WeightsUnavailable, match=problem):
-            weights.load_vggface2(described(tmp_path / "b.safetensors"))
+            states.load_vggface2(described(tmp_path / "b.safetensors"))
 
 
 def test_r3d18_is_read_whole_from_torchvisions_file_and_nothing_else_passes(tmp_path: Path) -> None:
     state = r3d_18(weights=None).state_dict()
     torch.save(state, tmp_path / "r3d_18.pth")
-    found = weights.load_kinetics_r3d18(described(tmp_path / "r3d_18.pth"))
+    found = states.load_kinetics_r3d18(described(tmp_path / "r3d_18.pth"))
     r3d_18(weights=None).load_state_dict(found, strict=True)
     assert torch.equal(found["fc.weight"], state["fc.weight"])
     facenet_file(tmp_path / "faces.safetensors")
     with pytest.raises(WeightsUnavailable, match=r"is absent, VideoResNet wants"):
-        weights.load_kinetics_r3d18(described(tmp_path / "faces.safetensors"))
+        states.load_kinetics_r3d18(described(tmp_path / "faces.safetensors"))
 
 
 class Intruder:
@@ -76,7 +75,7 @@ def test_damaged_files_and_pickled_code_are_refused(tmp_path: Path) -> None:
     (tmp_path / "damaged.safetensors").write_bytes(b"not weights")
     for path in sorted(tmp_path.glob("*.*")):
         with pytest.raises(WeightsUnavailable, match=f"{path.name} (cannot be read|holds Tensor)"):
-            weights.load_vggface2(described(path))
+            states.load_vggface2(described(path))
 
 
 def test_an_archive_whose_members_are_compressed_is_refused(tmp_path: Path) -> None:
@@ -87,10 +86,10 @@ def test_an_archive_whose_members_are_compressed_is_refused(tmp_path: Path) -> N
         for name, content in members.items():
             bomb.writestr(name, content)
     with pytest.raises(WeightsUnavailable, match=r"bomb\.pt .* is compressed"):
-        weights.load_vggface2(described(tmp_path / "bomb.pt"))
+        states.load_vggface2(described(tmp_path / "bomb.pt"))
 
 
 def test_what_is_no_tensor_is_refused_by_name(tmp_path: Path) -> None:
     torch.save({"a": "words"}, tmp_path / "words.pt")
     with pytest.raises(WeightsUnavailable, match=r"words\.pt: 'a' is no tensor"):
-        weights.load_vggface2(described(tmp_path / "words.pt"))
+        states.load_vggface2(described(tmp_path / "words.pt"))

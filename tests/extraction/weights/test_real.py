@@ -11,7 +11,7 @@ from facenet_pytorch import InceptionResnetV1
 from transformers import AutoModel, AutoTokenizer
 
 from extraction import weights
-from extraction.weights import Weights, WeightsUnavailable
+from extraction.weights import Weights, WeightsUnavailable, states
 from extraction.weights.language import GRANITE
 from tests.fixtures.make_vggface2_oracle import standardised, waves
 from tests.places import REPOSITORY
@@ -45,7 +45,7 @@ def had(find: Callable[[], Weights]) -> Weights:
 def test_the_converted_face_network_says_what_its_graph_says_in_tensorflow() -> None:
     found = had(weights.vggface2)
     model = InceptionResnetV1(classify=False).eval()
-    model.load_state_dict(weights.load_vggface2(found), strict=True)
+    model.load_state_dict(states.load_vggface2(found), strict=True)
     with np.load(ORACLE) as oracle:
         shifts, expected = oracle["shifts"], oracle["embeddings"]
     images = torch.from_numpy(np.stack([standardised(waves(shift)) for shift in shifts]))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from extraction.video.network.lr_asd import ActiveSpeakerNetwork, folded, renamed
-from extraction.weights import Weights, WeightsUnavailable, load_active_speaker
+from extraction.weights import Weights, WeightsUnavailable
+from extraction.weights.states import load_active_speaker
 
 WIDTHS = ((1, 32), (32, 64), (64, 128))
 
