@@ -3,7 +3,7 @@
 #
 #   sudo tests/container/build.sh
 #
-# What it makes lies below one new folder of TMPDIR (/tmp), and is removed: 20 GB, with DRIVER=vfs 45 GB.
+# What it makes lies below one new folder of TMPDIR (/tmp), and is removed: 30 GB of disk, with DRIVER=vfs more.
 #
 #   STORE          a folder that keeps base and layers for the next run; else nothing is kept
 #   BASE           an image to begin with, instead of a Debian by debootstrap

@@ -114,7 +114,7 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
         ),
         "SUMMER_RUN=": Listed("it needs Docker; tests/container/test_recipes.py reads compose.yaml"),
         "apptainer build": Parsed("it needs Apptainer, and minutes"),
-        "sudo tests/container/build.sh": Listed("it takes 15 minutes and 20 GB"),
+        "sudo tests/container/build.sh": Listed("it takes a quarter of an hour and 30 GB"),
     },
     "docs/feature-store.md": {
         "from pathlib": Runs(),
