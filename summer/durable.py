@@ -11,6 +11,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,7 @@ from typing import Any, TextIO
 
 LOGGER = logging.getLogger(__name__)
 BYTES_PER_MIB = 2**20
+ASIDE = re.compile(r"\..+\.\d+\.tmp")  # the file's name, and the process that writes it
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}  # as of NFS without lockd, Lustre without flock
 
 
@@ -51,6 +53,17 @@ def clear_asides(path: Path) -> None:
     """
     for aside in path.parent.glob(f".{path.name}.*.tmp"):
         aside.unlink(missing_ok=True)
+
+
+def clear_asides_below(folder: Path) -> None:
+    """Remove what killed runs left aside of any file in a folder that no other run works in.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    for aside in folder.rglob(".*.tmp"):
+        if ASIDE.fullmatch(aside.name) and aside.is_file():
+            aside.unlink(missing_ok=True)
 
 
 def replace_durably(aside: Path, path: Path) -> None:

@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from summer.durable import explained_disk_errors, json_of, write_aside
+from summer.durable import clear_asides_below, explained_disk_errors, json_of, write_aside
 
 RECORD = "run.json"
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "h5py")
@@ -64,6 +64,8 @@ def begin_run(
                 f"{out} holds a run; --resume continues it, --overwrite starts it anew; or give another --out"
             )
         _check_same(path, record)
+        with explained_disk_errors(out):
+            clear_asides_below(out)
     elif out.is_dir() and any(not _is_left_of_a_kill(entry) for entry in out.iterdir()):
         raise RunError(f"{out} is not empty and holds no run; give another --out")
     write_aside(path, json.dumps(record, indent=1, ensure_ascii=False).encode())

@@ -37,6 +37,7 @@ FORMAT_VERSION = 2
 DAMAGE = (  # what a header leads to that somebody else has written
     *(AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError),
 )
+MOST_MODELS = 2  # a student and its teacher
 UNSUSPICIOUS = 1 << 16  # a measure that a model need not have weights for, such as of what it does not read
 COUNTS_MODULES = ("layers", "experts")  # how the options end that say how many modules there are
 METADATA = "summer"
@@ -213,6 +214,8 @@ def _unreadable(path: Path, error: Exception) -> CheckpointError:
 
 
 def _rebuilt(header: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> TrainedModel:
+    if len(header["models"]) > MOST_MODELS:
+        raise ValueError(f"{len(header['models'])} models, of which one needs {MOST_MODELS - 1} at most")
     parts = tuple(_part_from_json(entry) for entry in header["models"])
     weights = {
         name.removeprefix("model."): value for name, value in tensors.items() if name.startswith("model.")

@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from summer.durable import DiskError, clear_asides, explained_disk_errors, is_no_file, json_of, taken
+from summer.durable import (
+    DiskError,
+    clear_asides,
+    clear_asides_below,
+    explained_disk_errors,
+    is_no_file,
+    json_of,
+    taken,
+)
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
@@ -69,3 +77,12 @@ def test_what_killed_runs_left_aside_of_a_file_goes_and_nothing_else(tmp_path: P
         (tmp_path / name).touch()
     clear_asides(tmp_path / "a.h5")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".a.h5.tmp.keep", ".b.h5.17.tmp", "a.h5"]
+
+
+def test_what_killed_runs_left_aside_in_a_folder_goes_and_progress_stays(tmp_path: Path) -> None:
+    kept = [tmp_path / "seed0" / name for name in (".epoch-3.tmp", "a.json", ".b.tmp", "c.17.tmp")]
+    (tmp_path / "seed0" / ".d.5.tmp").mkdir(parents=True)
+    for path in (*kept, tmp_path / "seed0" / ".a.json.17.tmp"):
+        path.touch()
+    clear_asides_below(tmp_path)
+    assert sorted((tmp_path / "seed0").iterdir()) == sorted([*kept, tmp_path / "seed0" / ".d.5.tmp"])
