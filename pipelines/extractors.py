@@ -129,7 +129,7 @@ def weights_of(recipe: Recipe) -> Mapping[str, Weights]:
     Raises:
         WeightsUnavailable: no source has them. LR-ASD's may be absent: a recipe does without.
     """
-    from extraction.video.extractor import LISTENING
+    from extraction.video.options import LISTENING
 
     found = {
         "text encoder": weights.text_model(recipe.text.model),
