@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -27,7 +28,7 @@ from summer.training.stages import Stage
 
 LOGGER = logging.getLogger(__name__)
 DAMAGE = (
-    *(OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError),
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, MemoryError),
     *(SafetensorError, pickle.UnpicklingError),
 )
 STATES_OF_A_PARAMETER = 4  # itself, the best so far, and two moments of Adam; float32 each
@@ -85,6 +86,8 @@ def _read(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
         return Course()
     try:
         progress: dict[str, Any] = json_of((found[-1] / PROGRESS).read_text(encoding="utf-8"))
+        for pickled in found[-1].glob("custom_checkpoint_*.pkl"):  # which accelerate would run as a program
+            torch.load(pickled, map_location="cpu", weights_only=True)
         accelerator.load_state(str(found[-1]))
         history = [EpochRecord(**record) for record in progress["history"]]
     except DAMAGE as error:
