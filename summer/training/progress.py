@@ -12,6 +12,8 @@ import json
 import logging
 import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -57,11 +59,30 @@ def _write(accelerator: Accelerator, folder: Path, stage: Stage, course: Course,
             best_aside = folder / f".{BEST}.tmp"
             save_file(_weights(stage), best_aside)
             best_aside.replace(folder / BEST)
-        accelerator.save_state(str(aside))
+        with _refusing_company(aside):
+            accelerator.save_state(str(aside))
         (aside / PROGRESS).write_text(json.dumps({"history": course.to_json()}), encoding="utf-8")
         aside.rename(folder / f"{EPOCH}-{epoch}")
         for old in _epochs(folder)[:-1]:
             shutil.rmtree(old)
+
+
+@contextmanager
+def _refusing_company(aside: Path) -> Iterator[None]:
+    """Say what it means where a folder that is being written is gone.
+
+    Raises:
+        TrainingError: another run is at work on the same training.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if aside.is_dir():
+            raise
+        raise TrainingError(
+            f"{aside} was removed while it was written: another run is at work on this training; wait for it, "
+            "then go on with --resume, or give another --out"
+        ) from error
 
 
 def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from summer.corpus import Split
@@ -225,3 +226,15 @@ def test_progress_is_never_run_as_a_program(name: str, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="epoch-1 is damaged or of another version"):
         obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path))
     assert not (tmp_path / "mark").exists()
+
+
+def test_a_second_run_on_the_same_training_is_told_by_what_it_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(_: object, folder: str) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RuntimeError(f"Parent directory {folder} does not exist.")
+
+    monkeypatch.setattr(Accelerator, "save_state", removed)
+    with pytest.raises(TrainingError, match="another run is at work on this training"):
+        obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path))
