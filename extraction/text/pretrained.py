@@ -41,6 +41,9 @@ COUNTED_FROM_PADDING = frozenset(
     {"roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod", "camembert"}
     | {"data2vec-text", "ibert", "longformer", "luke", "mpnet"}
 )
+NO_FOLDER = (  # what transformers ends with on files that somebody else has written
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError),
+)
 FOLDERS_KEPT = 2  # a process works with one encoder, for a moment with two: before and after fine-tuning
 
 
@@ -85,7 +88,7 @@ def read_config(folder: Path) -> PretrainedConfig:
     try:
         with quiet_transformers():
             config: PretrainedConfig = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except NO_FOLDER as error:
         raise TextModelError(f"{folder} has no model that transformers knows: {error}") from error
     if config.is_encoder_decoder or getattr(config, "is_decoder", False):
         raise TextModelError(
@@ -104,7 +107,7 @@ def read_wordlist(folder: Path, speakers: str) -> Wordlist:
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except NO_FOLDER as error:
         raise TextModelError(f"{folder} has no tokenizer that transformers can load: {error}") from error
     frame = _frame(tokenizer, folder)
     if speakers != "tokens":

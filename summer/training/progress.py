@@ -12,10 +12,13 @@ import json
 import logging
 import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -27,7 +30,7 @@ from summer.training.stages import Stage
 
 LOGGER = logging.getLogger(__name__)
 DAMAGE = (
-    *(OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError),
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, MemoryError),
     *(SafetensorError, pickle.UnpicklingError),
 )
 STATES_OF_A_PARAMETER = 4  # itself, the best so far, and two moments of Adam; float32 each
@@ -56,11 +59,30 @@ def _write(accelerator: Accelerator, folder: Path, stage: Stage, course: Course,
             best_aside = folder / f".{BEST}.tmp"
             save_file(_weights(stage), best_aside)
             best_aside.replace(folder / BEST)
-        accelerator.save_state(str(aside))
+        with _refusing_company(aside):
+            accelerator.save_state(str(aside))
         (aside / PROGRESS).write_text(json.dumps({"history": course.to_json()}), encoding="utf-8")
         aside.rename(folder / f"{EPOCH}-{epoch}")
         for old in _epochs(folder)[:-1]:
             shutil.rmtree(old)
+
+
+@contextmanager
+def _refusing_company(aside: Path) -> Iterator[None]:
+    """Say what it means where a folder that is being written is gone.
+
+    Raises:
+        TrainingError: another run is at work on the same training.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        if aside.is_dir():
+            raise
+        raise TrainingError(
+            f"{aside} was removed while it was written: another run is at work on this training; wait for it, "
+            "then go on with --resume, or give another --out"
+        ) from error
 
 
 def load_progress(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
@@ -85,6 +107,8 @@ def _read(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
         return Course()
     try:
         progress: dict[str, Any] = json_of((found[-1] / PROGRESS).read_text(encoding="utf-8"))
+        for pickled in found[-1].glob("custom_checkpoint_*.pkl"):  # which accelerate would run as a program
+            torch.load(pickled, map_location="cpu", weights_only=True)
         accelerator.load_state(str(found[-1]))
         history = [EpochRecord(**record) for record in progress["history"]]
     except DAMAGE as error:

@@ -17,7 +17,7 @@ from tests.torture.tally import Tally
 
 MOST_SECONDS, MOST_BYTES = 30.0, 1536 << 20  # the libraries take up to 1 GiB of it
 REFUSED = 2
-EVERY_OF_A_SHORT_RUN = 5
+EVERY_OF_A_SHORT_RUN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

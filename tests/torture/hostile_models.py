@@ -359,7 +359,8 @@ def _progress(folder: Path, canary: Path, features: Path, recipe: Path) -> Itera
         "memo": b"\x80\x02]r\xff\xff\xff\x7f.",
         "nested": b"[" * DEEP,
     }
-    for file in sorted(path.name for path in found.iterdir()):
+    read = (path.name for path in found.iterdir() if not path.name.startswith("random_states"))  # seeded anew
+    for file in sorted(read):
         for kind, content in contents.items():
             run = folder / f"{file}-{kind}"
             shutil.copytree(whole, run)

@@ -29,8 +29,8 @@ from tests.torture.media_sources import Source, sources
 from tests.torture.tally import Tally
 from tests.torture.victims import random_weights
 
-FILES, FILES_OF_A_SHORT_RUN = 500, 110
-EVERY_OF_A_SHORT_RUN = 5
+FILES, FILES_OF_A_SHORT_RUN = 500, 120
+EVERY_OF_A_SHORT_RUN = 10
 MOST_SECONDS, MOST_BYTES = 60.0, 2 << 30  # of a file, looked at in all ways; libraries take up to 1 GiB of it
 SPAN_SECONDS = (0.12, 0.44)
 

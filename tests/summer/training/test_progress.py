@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
 
 from summer.corpus import Split
@@ -205,3 +207,34 @@ def test_a_stopped_run_that_had_lost_its_patience_stays_ended(tmp_path: Path) ->
     place = made_place(tmp_path, watch=log.watch())
     obtain_model(TEACHER, material, settings, place)
     assert [record.epoch for _, record in log.epochs] == [1, 2]  # nothing moves: the second is no better
+
+
+class Program:
+    """Pickled as a call that leaves a mark."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("name", ["custom_checkpoint_0.pkl", "optimizer.bin"])
+def test_progress_is_never_run_as_a_program(name: str, tmp_path: Path) -> None:
+    path = stopped_after_an_epoch(tmp_path) / "epoch-1" / name
+    path.write_bytes(pickle.dumps(Program(tmp_path / "mark")))
+    with pytest.raises(TrainingError, match="epoch-1 is damaged or of another version"):
+        obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path))
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_second_run_on_the_same_training_is_told_by_what_it_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def removed(_: object, folder: str) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise RuntimeError(f"Parent directory {folder} does not exist.")
+
+    monkeypatch.setattr(Accelerator, "save_state", removed)
+    with pytest.raises(TrainingError, match="another run is at work on this training"):
+        obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path))
