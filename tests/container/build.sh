@@ -5,7 +5,6 @@
 #
 # What it makes lies below one new folder of TMPDIR (/tmp), and is removed: 30 GB of disk, with DRIVER=vfs more.
 #
-#   STORE          a folder that keeps base and layers for the next run; else nothing is kept
 #   BASE           an image to begin with, instead of a Debian by debootstrap
 #   MIRROR         where debootstrap gets Debian from
 #   BUILD_OPTIONS  more options of `buildah build`, such as -v /etc/ssl/certs:/etc/ssl/certs:ro behind a proxy with
@@ -27,19 +26,18 @@ missing=$(for tool in buildah:buildah debootstrap:debootstrap unshare:util-linux
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/summer-container.XXXXXX")
 chmod 755 "$work"
-store=${STORE:-$work/store}
-export TMPDIR=$store/tmp STORAGE_DRIVER=${DRIVER:-overlay}
+export TMPDIR=$work/tmp STORAGE_DRIVER=${DRIVER:-overlay}
 mkdir -p "$TMPDIR" "$work/root" "$work/data" "$work/runs"
-boxed() { buildah --root "$store/storage" --runroot "$work/runroot" "$@"; }
+boxed() { buildah --root "$work/storage" --runroot "$work/runroot" "$@"; }
 clean() {
     boxed rm --all >/dev/null 2>&1 || true
-    umount --recursive "$store/storage/overlay" 2>/dev/null || true
+    umount --recursive "$work/storage/overlay" 2>/dev/null || true
     rm -rf "$work"
 }
 trap clean EXIT
 
-BASE=${BASE:-localhost/summer-base}
-if [ "$BASE" = localhost/summer-base ] && ! boxed images --quiet "$BASE" >/dev/null 2>&1; then
+if [ -z "${BASE:-}" ]; then
+    BASE=localhost/summer-base
     say "a base: Debian's smallest, Python and certificates, by debootstrap"
     box=$(boxed from scratch)
     debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv bookworm "$(boxed mount "$box")" \
@@ -49,10 +47,11 @@ if [ "$BASE" = localhost/summer-base ] && ! boxed images --quiet "$BASE" >/dev/n
 fi
 
 say "the image, from $BASE, with the weights of the demo"
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 build() {
     # shellcheck disable=SC2086 # several words
     boxed build --isolation chroot --format docker --layers --build-arg BASE="$BASE" \
-        --build-arg WEIGHTS="--recipe demo" --build-arg REVISION="$(git rev-parse HEAD 2>/dev/null || echo unknown)" \
+        --build-arg WEIGHTS="--recipe demo" --build-arg REVISION="$revision" \
         ${BUILD_OPTIONS:-} "$@" . >"$work/build.log" 2>&1 || fail "$(tail -30 "$work/build.log")"
 }
 build --tag summer-serve --target serve
@@ -87,6 +86,7 @@ inside() {
         mount --bind "$image" "$root"
         mount -o remount,bind,ro "$root"
         mount -t proc proc "$root/proc"
+        mount -t sysfs -o ro sysfs "$root/sys"
         mount -t tmpfs -o mode=1777,size=4g,nosuid,nodev tmpfs "$root/tmp"
         mount -t tmpfs -o mode=755 tmpfs "$root/dev"
         for device in null zero full random urandom; do
@@ -139,6 +139,7 @@ for made in data/stores/demo/{text,audio,video}.h5 runs/demo/results.json runs/d
     [ "$(stat --format %u "$work/$made")" = "${user%%:*}" ] || fail "$made is not the user's"
 done
 commit=$(python3 -c "import json, sys; print(json.load(open(sys.argv[1]))['commit'])" "$work/runs/demo/run.json")
+[ "$commit" = "$revision" ] || fail "the run says commit $commit, the image was built of $revision"
 echo "made: three stores, a run of commit $commit, a predicted conversation, a report"
 
 say "another user id, as --user gives it"
