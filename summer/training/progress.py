@@ -80,8 +80,8 @@ def _refusing_company(aside: Path) -> Iterator[None]:
         if aside.is_dir():
             raise
         raise TrainingError(
-            f"{aside} was removed while it was written: another run is at work on this training; wait for it, "
-            "then go on with --resume, or give another --out"
+            f"{aside} was removed while it was written: another run is at work on this training; wait for "
+            "it, then go on with --resume, or give another --out"
         ) from error
 
 
