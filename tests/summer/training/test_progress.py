@@ -222,7 +222,7 @@ class Program:
 @pytest.mark.parametrize("name", ["custom_checkpoint_0.pkl", "optimizer.bin"])
 def test_progress_is_never_run_as_a_program(name: str, tmp_path: Path) -> None:
     path = stopped_after_an_epoch(tmp_path) / "epoch-1" / name
-    path.write_bytes(pickle.dumps(Program(tmp_path / "mark")))
+    path.write_bytes(pickle.dumps(Program(tmp_path / "mark"), protocol=2))
     with pytest.raises(TrainingError, match="epoch-1 is damaged or of another version"):
         obtain_model(TEACHER, made_material(), SETTINGS, made_place(tmp_path))
     assert not (tmp_path / "mark").exists()
