@@ -172,7 +172,7 @@ def test_settings_say_what_an_encoder_was_tuned_on(encoder: RobertaText, tuned: 
 def test_a_finished_encoder_is_found_again(
     encoder: RobertaText, tuned: Weights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(tuning, "train")
+    monkeypatch.delattr(fine_tuning, "train")
     folder = tuned.path.with_name("text.encoder")
     assert tune(encoder, TRAIN + DEV + TEST, folder) == tuned
 
