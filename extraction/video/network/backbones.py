@@ -17,8 +17,9 @@ from jaxtyping import Float32, UInt8
 from extraction.devices import in_halves
 from extraction.video.faces.alignment import standardised
 from extraction.video.faces.detection import FaceDetector
-from extraction.video.network.folded import FoldNetworks, folds_in, load_folds
+from extraction.video.network.folded import FoldNetworks, load_folds
 from extraction.video.network.lfnet3d import InflatedInceptionResnet, KineticsResnet, sequence_vector
+from extraction.video.network.record import folds_in
 from extraction.video.network.tuned import load_network
 from extraction.video.options import BackboneName, Layer, OverTime
 from extraction.weights import Weights, WeightsUnavailable
