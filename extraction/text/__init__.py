@@ -6,7 +6,7 @@ loads neither torch nor transformers: they come with the first clip that is read
 """
 
 from extraction.text.encoder import RobertaText
-from extraction.text.options import TuningOptions, TuningProgress
-from extraction.text.tuning import TuningError, tune_text
+from extraction.text.options import TuningError, TuningOptions, TuningProgress
+from extraction.text.tuning import tune_text
 
 __all__ = ["RobertaText", "TuningError", "TuningOptions", "TuningProgress", "tune_text"]
