@@ -8,12 +8,12 @@ cores, in 9 s with one, losses equal. So
     else, below 10 million weights one
     else                           a thread a core, or this process's share of the cores
 
-Ten million weights is a limit by judgement between what was seen to lose by threads (0.1 million) and what is
-known to gain by them (the paper's size, 200 million); `python -m tests.bench.threads` shows where a machine
-has its own. The rule looks at the model and at the cores, never at the
-clock: the same command on the same machine takes the same number, and so do a run and its resumption. Sums
-are rounded otherwise by another number of threads; which one a training had stands beside the times of its
-epochs.
+Ten million weights is no measured crossover: on a busy machine of two cores a step of a model of 1 or 6
+million took 7 or 23 times as long on two threads (docs/performance.md), and the paper's size is products that
+keep all cores at work. `python -m tests.bench.threads` shows where a machine has its own. The rule looks at
+the model and at the cores, never at the clock: the same command on the same machine takes the same number,
+and so do a run and its resumption. Sums are rounded otherwise by another number of threads; which one a
+training had stands beside the times of its epochs.
 """
 
 from __future__ import annotations
