@@ -22,7 +22,7 @@ from extraction.text.encoder import RobertaText
 from extraction.video.network.backbones import load_backbone
 from extraction.weights import Weights
 from extraction.weights.language import text_model
-from extraction.weights.vision import load_vggface2
+from extraction.weights.states import load_vggface2
 from summer.reduction import load_reducer
 from summer.training.checkpoints import load_checkpoint
 from tests.extraction.text.tiny_encoder import roberta_folder
