@@ -15,7 +15,7 @@ import pytest
 
 from tests.places import DEMO
 
-KILLS = 8
+KILLS = 5
 
 
 def command(out: Path, modality: str) -> list[str]:
