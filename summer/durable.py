@@ -141,6 +141,11 @@ def file_sha256(path: Path) -> str:
         raise DiskError(f"{path} cannot be read: {error.strerror}; give a readable file") from error
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says, without the pages that may follow; of one that says nothing, its kind."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
 def json_of(text: str | bytes) -> Any:
     """What JSON says.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 from extraction.engines.engine import EngineError
-from summer.durable import explained_disk_errors
+from summer.durable import explained_disk_errors, first_line
 
 SECONDS_FOR_AN_ANSWER = 10.0
 # What decides a number must be the same on all nodes.
@@ -165,8 +165,3 @@ def check_node(node: str, there: Mapping[str, str], seen: Sizes, expected: Sizes
                 f"node {node} {lies} {path}, which the command sees; put it on a folder that all nodes "
                 "share, at the same path"
             )
-
-
-def first_line(error: Exception) -> str:
-    """An error of Ray's, without the pages that follow it."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -24,7 +24,6 @@ from extraction.engines.cluster import (
     answers,
     check_node,
     connected,
-    first_line,
     imported_ray,
     is_gone,
     lost_cluster,
@@ -35,6 +34,7 @@ from extraction.engines.cluster import (
 from extraction.engines.engine import Block, BlockResult, EngineError
 from extraction.engines.local import BLOCKS_WAITING, MOST_DEATHS, PROGRAM_ERRORS, killer
 from extraction.extractor import Clip, Closes, Extractor, Outcome
+from summer.durable import first_line
 from summer.threads import use
 
 LOGGER = logging.getLogger(__name__)

@@ -28,6 +28,7 @@ import fsspec
 from fsspec.callbacks import Callback
 
 from extraction.remote.address import OF_THE_WEB, file_name, scheme_of, shown
+from summer.durable import first_line
 
 FOLDERS, LOCK = "summer-media-", ".lock"
 SECONDS_UNTIL_CLAIMED = 60.0  # a younger folder may not be locked yet
@@ -208,8 +209,8 @@ def explained(address: str, error: Exception | None) -> FetchError:
         told = f"{status} {getattr(error, 'message', '')}".strip()
         is_final = status < 500 and status not in WORTH_ANOTHER_TRY
         return FetchError(f"{shown(address)} is refused: {told}", is_final=is_final)
-    told = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return FetchError(f"{shown(address)} cannot be fetched: {told}", is_final=isinstance(error, NO_USE))
+    is_final = isinstance(error, NO_USE)
+    return FetchError(f"{shown(address)} cannot be fetched: {first_line(error)}", is_final=is_final)
 
 
 def _may_be_the_network(found: Fetched) -> bool:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from extraction.video.network.inception import InceptionResnetV1
 from extraction.weights.cache import Weights, WeightsUnavailable
+from summer.durable import first_line
 
 NO_STATE = (  # what torch.load ends with on a file that is no state
     *(pickle.UnpicklingError, EOFError, RuntimeError, ValueError, KeyError, IndexError, TypeError),
@@ -72,9 +73,8 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         check_stored_whole(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, *NO_STATE) as problem:
-        what = next(iter(str(problem).splitlines()), "") or type(problem).__name__
         raise WeightsUnavailable(
-            f"{path} cannot be read as weights ({what}); fetch the file again"
+            f"{path} cannot be read as weights ({first_line(problem)}); fetch the file again"
         ) from problem
     if not isinstance(state, dict):
         raise WeightsUnavailable(f"{path} holds {type(state).__name__}, not a state; give a state_dict")

@@ -23,7 +23,6 @@ from extraction.engines.cluster import (
     answers,
     check_node,
     connected,
-    first_line,
     imported_ray,
     is_gone,
     lost_cluster,
@@ -33,7 +32,7 @@ from extraction.engines.cluster import (
 )
 from pipelines.reproduce.jobs import GIB_PER_JOB, Job, log_of
 from pipelines.reproduce.processes import PROGRAM, started
-from summer.durable import taken
+from summer.durable import first_line, taken
 
 LOGGER = logging.getLogger(__name__)
 MOST_NODES_LOST, MOST_ACTORS_LOST = 4, 2  # of one job, before it counts as failed

@@ -23,7 +23,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from summer.durable import check_free_space, explained_disk_errors, json_of
+from summer.durable import check_free_space, explained_disk_errors, first_line, json_of
 from summer.processes import processes_of
 from summer.training.history import Course, EpochRecord, TrainingError
 from summer.training.stages import Stage
@@ -112,11 +112,9 @@ def _read(accelerator: Accelerator, folder: Path, stage: Stage) -> Course:
         accelerator.load_state(str(found[-1]))
         history = [EpochRecord(**record) for record in progress["history"]]
     except DAMAGE as error:
-        cause = (str(error) or type(error).__name__).splitlines()[0]
         raise TrainingError(
             f"{found[-1]} is damaged or of another version, so that training cannot resume from it "
-            f"({cause}); "
-            f"delete {folder} and train the {stage.name} again"
+            f"({first_line(error)}); delete {folder} and train the {stage.name} again"
         ) from error
     course = Course(history=history)
     LOGGER.info("%s: going on after epoch %d", stage.name, course.last_epoch)

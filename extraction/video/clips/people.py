@@ -34,7 +34,7 @@ from PIL import Image, ImageOps
 from extraction.video.clips.labelled import ClipsError, FaceClip, ScoreName
 from extraction.video.faces.alignment import aligned_crop, crop_matrix
 from extraction.video.faces.detection import Face
-from summer.durable import json_of, write_aside
+from summer.durable import first_line, json_of, write_aside
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 RECORD = "person.json"
@@ -251,7 +251,7 @@ def _face_of(path: Path, detect: Detect) -> UInt8[np.ndarray, "160 160 3"] | str
         with Image.open(path) as opened:
             picture = np.array(ImageOps.exif_transpose(opened).convert("RGB"))
     except UNREADABLE as error:
-        return f"cannot be read ({(str(error) or type(error).__name__).splitlines()[0]})"
+        return f"cannot be read ({first_line(error)})"
     height, width = picture.shape[:2]
     faces = detect([picture])[0]
     if not faces:

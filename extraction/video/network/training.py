@@ -39,7 +39,7 @@ from extraction.schedule import check_schedule
 from extraction.video.clips.labelled import FaceClip, LabelledClips
 from extraction.video.faces.alignment import standardised
 from extraction.video.network.lfnet3d import InflatedInceptionResnet, sequence_vector
-from summer.durable import check_free_space, explained_disk_errors, replace_durably
+from summer.durable import check_free_space, explained_disk_errors, first_line, replace_durably
 from summer.metrics import best_epoch, confusion_of, weighted_f1
 from summer.processes import Processes, alike, processes_of
 from summer.threads import computing_with, threads_for
@@ -331,10 +331,9 @@ class _Course:
             self._take(state["trained"])
             self.best, self.scores = state["best"], list(state["scores"])
         except DAMAGE as error:
-            cause = (str(error) or type(error).__name__).splitlines()[0]
             raise TuningError(
                 f"{self.progress} is damaged or of another version, so that tuning cannot go on from it "
-                f"({cause}); delete it and run the same command again"
+                f"({first_line(error)}); delete it and run the same command again"
             ) from error
         LOGGER.info("going on after epoch %d", len(self.scores))
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy._core import multiarray
 
-from summer.durable import is_no_file
+from summer.durable import first_line, is_no_file
 
 ZIP_MARK = b"PK\x03\x04"  # torch.save, npz
 CANNOT_BE_READ = (
@@ -135,7 +135,6 @@ def read_untried(path: Path) -> object:
     except ImportFileError:
         raise
     except CANNOT_BE_READ as error:
-        what = next(iter(str(error).splitlines()), "") or type(error).__name__
         raise ImportFileError(
-            f"{path} is empty, truncated or not a pickle ({what}); copy or download it again"
+            f"{path} is empty, truncated or not a pickle ({first_line(error)}); copy or download it again"
         ) from error
