@@ -178,6 +178,24 @@ class Extractor(Protocol):
         ...
 
 
+class Around:
+    """An extractor around another, whose vectors it gives: all that it declares is the other's.
+
+    Args:
+        extractor: what makes the vectors.
+    """
+
+    def __init__(self, extractor: Extractor) -> None:
+        self.extractor = extractor
+        self.modality = extractor.modality
+        self.dim = extractor.dim
+        self.fingerprint = extractor.fingerprint
+        self.settings = extractor.settings
+        self.assets = extractor.assets
+        self.columns = extractor.columns
+        self.block_rows = extractor.block_rows
+
+
 @runtime_checkable
 class WithHead(Protocol):
     """What an extractor has besides, if its encoder was trained with a head over the very vector it gives.

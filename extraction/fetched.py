@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 
-from extraction.extractor import Clip, Extractor, MediaSpan, Outcome
+from extraction.extractor import Around, Clip, Extractor, MediaSpan, Outcome
 from extraction.remote.address import shown
 from extraction.remote.cache import Fetched, FetchError, MediaCache, NoRoomError, RemoteError
 from extraction.remote.reached import answers
@@ -20,7 +20,7 @@ from summer.corpus import Status
 BYTES_PER_GIB = 2**30
 
 
-class Fetching:
+class Fetching(Around):
     """An extractor whose clips may lie at addresses.
 
     Args:
@@ -30,16 +30,9 @@ class Fetching:
     """
 
     def __init__(self, extractor: Extractor, *, landmark: str, limit_bytes: int) -> None:
-        self.extractor = extractor
+        super().__init__(extractor)
         self.landmark = landmark
         self.limit_bytes = limit_bytes
-        self.modality = extractor.modality
-        self.dim = extractor.dim
-        self.fingerprint = extractor.fingerprint
-        self.settings = extractor.settings
-        self.assets = extractor.assets
-        self.columns = extractor.columns
-        self.block_rows = extractor.block_rows
         self._cache: MediaCache | None = None
 
     def __getstate__(self) -> dict[str, object]:

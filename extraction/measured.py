@@ -14,11 +14,11 @@ from pathlib import Path
 from extraction.corpora.lengths import mis_cut
 from extraction.corpora.probe import Probe, probe
 from extraction.corpora.quirks import ExpectedMedia
-from extraction.extractor import Clip, Extractor, MediaSpan, Outcome
+from extraction.extractor import Around, Clip, Extractor, MediaSpan, Outcome
 from summer.corpus import Modality
 
 
-class Measured:
+class Measured(Around):
     """An extractor of sound or pictures that is told of each clip whose length is not that of its annotation.
 
     Args:
@@ -27,15 +27,8 @@ class Measured:
     """
 
     def __init__(self, extractor: Extractor, expected: ExpectedMedia) -> None:
-        self.extractor = extractor
+        super().__init__(extractor)
         self.expected = expected
-        self.modality = extractor.modality
-        self.dim = extractor.dim
-        self.fingerprint = extractor.fingerprint
-        self.settings = extractor.settings
-        self.assets = extractor.assets
-        self.columns = extractor.columns
-        self.block_rows = extractor.block_rows
 
     def __call__(self, clips: Sequence[Clip]) -> Sequence[Outcome]:
         """One outcome per clip, in order, as the extractor gives it."""
