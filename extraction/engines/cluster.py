@@ -15,6 +15,7 @@ from types import ModuleType
 
 from extraction.engines.engine import EngineError
 from summer.durable import explained_disk_errors, first_line
+from summer.threads import cores
 
 SECONDS_FOR_AN_ANSWER = 10.0
 # What decides a number must be the same on all nodes.
@@ -54,7 +55,7 @@ def connected(ray: ModuleType, address: str) -> Iterator[None]:
     """
     if address and not answers(address):
         raise _no_cluster(address, "nobody listens there")
-    own = {} if address else {"num_cpus": len(os.sched_getaffinity(0))}
+    own = {} if address else {"num_cpus": cores()}
     try:
         ray.init(
             address=address or "local",
@@ -79,6 +80,16 @@ def answers(address: str) -> bool:
     except (OSError, ValueError):
         return False
     return True
+
+
+def check_is_there(address: str) -> None:
+    """Refuse to wait for a cluster whose head is gone; that of this machine alone, "", lives as this process.
+
+    Raises:
+        EngineError: nobody listens at its address any more.
+    """
+    if address and not answers(address):
+        raise lost_cluster(address, "nobody listens there any more")
 
 
 def _no_cluster(address: str, why: str) -> EngineError:

@@ -21,7 +21,7 @@ from typing import Any
 
 from extraction.engines.cluster import (
     Sizes,
-    answers,
+    check_is_there,
     check_node,
     connected,
     imported_ray,
@@ -178,9 +178,8 @@ class _Crew:
         done, _ = self.ray.wait(promises, num_returns=1, timeout=SECONDS_BETWEEN_LOOKS)
         if done:
             self.last_sign = time.monotonic()
-        elif self.order.address and not answers(self.order.address):
-            raise lost_cluster(self.order.address, "nobody listens there any more")
         else:
+            check_is_there(self.order.address)
             self._say_that_it_waits()
         for promise in done:
             if promise in self.starting:

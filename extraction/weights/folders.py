@@ -91,9 +91,7 @@ def _cached(kind: ModelFolders, name: str) -> Weights | None:
     entry = kept(kind.on_index[name].stem) if name in kind.on_index else None
     if entry is not None:
         return _complete(kind, entry, "cache")
-    from huggingface_hub import (
-        snapshot_download,
-    )  # takes a third of a second, which a folder need not wait for
+    from huggingface_hub import snapshot_download  # a third of a second, for which a folder need not wait
 
     try:
         return _complete(kind, Path(snapshot_download(kind.hub_id(name), local_files_only=True)), "cache")

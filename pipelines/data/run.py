@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -36,6 +35,7 @@ from summer.store.imports.keyed_csv import read_keyed_csv
 from summer.store.imports.keyed_npz import read_keyed_npz
 from summer.store.imports.layouts import LABELS_OF_CORPUS
 from summer.store.imports.pickles import PickleOptions, TextLayers, import_pickle
+from summer.threads import cores
 
 FINE, NEW_PROBLEMS, DIFFERENT = 0, 1, 1
 EXPORT_FORMS = ("npz", "pickle")
@@ -60,7 +60,7 @@ def check(order: CheckOrder) -> int:
     overrides = [f"corpus.{override}" for override in order.overrides]
     policy = load_recipe(recipe_of_dataset(order.dataset), overrides).corpus
     corpus = open_corpus(order.dataset, order.root, policy)
-    workers = order.workers or len(os.sched_getaffinity(0))
+    workers = order.workers or cores()
     with probing_bar(console, len(corpus.clips)) as show:
         root = None if order.root is None or is_address(order.root) else Path(order.root)
         found = check_corpus(corpus, root, workers=workers, on_progress=show)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from extraction.transcripts import Hearing, Media, Transcript, heard
 from extraction.weights import speech_model
 from pipelines.predict.command import PredictionOrder
 from pipelines.predict.watching import Watcher
+from summer.threads import cores
 
 SECONDS_OF_A_MINUTE = 60
 
@@ -22,7 +21,7 @@ def listened(order: PredictionOrder, media: Media, device: str, watcher: Watcher
         weights=speech_model(order.asr_model),
         language=order.language or ("en" if order.asr_model.endswith(".en") else None),
         device=device,
-        threads=len(os.sched_getaffinity(0)),
+        threads=cores(),
     )
     minutes = media.seconds / SECONDS_OF_A_MINUTE
     with watcher.listening(minutes) as watch:

@@ -21,6 +21,7 @@ from typing import Any, TextIO
 from extraction.engines.cluster import (
     Sizes,
     answers,
+    check_is_there,
     check_node,
     connected,
     imported_ray,
@@ -194,8 +195,7 @@ class RayWork:
     def _check_the_cluster(self) -> None:
         if self._yard.address and time.monotonic() - self._asked > SECONDS_BETWEEN_QUESTIONS:
             self._asked = time.monotonic()
-            if not answers(self._yard.address):
-                raise lost_cluster(self._yard.address, "nobody listens there any more")
+            check_is_there(self._yard.address)
 
     def stop(self) -> None:
         """As `Work` has it."""

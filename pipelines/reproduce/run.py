@@ -29,7 +29,7 @@ from summer.conversations.reading import Conversations, read_conversations
 from summer.corpus import Modality
 from summer.durable import explained_disk_errors, json_of, taken, write_aside
 from summer.runs.folder import RunError
-from summer.threads import share
+from summer.threads import cores, share
 from summer.training.preparation import prepare
 
 DONE, INCOMPLETE = 0, 1
@@ -272,7 +272,7 @@ def _devices(order: ReproductionOrder) -> list[str]:
 
 def _jobs_by_memory() -> int:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(len(os.sched_getaffinity(0)), memory // (GIB_PER_JOB << 30)))
+    return max(1, min(cores(), memory // (GIB_PER_JOB << 30)))
 
 
 def _reproduction(order: ReproductionOrder, task: Task, ended: Sequence[Ended]) -> Reproduction:
