@@ -18,7 +18,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"  # before torch: forks keep no threads
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
-from tests.torture.forked import load_once  # noqa: E402 (after the environment)
+from tests.torture.forked import SHIM_LIBRARY, has_shim, load_once  # noqa: E402 (after the environment)
 from tests.torture.tally import Tally, table  # noqa: E402
 
 PARTS = ("hostile", "media", "surroundings", "kills")
@@ -28,9 +28,9 @@ SEED = 20_261_201
 def _with_shim(scratch: Path) -> None:
     """Begin anew with the shim that makes writes and locks fail, where a compiler is here to make it."""
     compiler = shutil.which("cc")
-    if compiler is None or "failing.so" in os.environ.get("LD_PRELOAD", ""):
+    if compiler is None or has_shim():
         return
-    library = scratch / "failing.so"
+    library = scratch / SHIM_LIBRARY
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SHIM, "-ldl"], check=True)
     again = [*sys.argv[1:], *(() if "--scratch" in sys.argv else ("--scratch", str(scratch), "--forget"))]
     os.execve(

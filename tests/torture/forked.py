@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+SHIM_LIBRARY = "failing.so"  # of failing.c
 BYTES_PER_KIB = 1024
 WAITING = 10  # times the seconds of a processor that are granted, and one that still is not done hangs
 CAPSET, CAPABILITIES_VERSION_3 = 126, 0x20080522  # of x86-64 Linux
@@ -148,6 +149,11 @@ def done(
         work()
 
     return Forked(limited, log, has_privileges=has_privileges).ended(WAITING * cpu_seconds)
+
+
+def has_shim() -> bool:
+    """Whether writes and locks of this process and its forks can be made to fail."""
+    return SHIM_LIBRARY in os.environ.get("LD_PRELOAD", "")
 
 
 def _child(work: Callable[[], None], log: int, *, has_privileges: bool) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.pipelines.evaluate.made_up_runs import made_recipe, made_stores, words
-from tests.torture.forked import Ended, Forked, done, typed
+from tests.torture.forked import Ended, Forked, done, has_shim, typed
 from tests.torture.kills import Outcome, left_of_run, left_stores
 from tests.torture.tally import Tally
 from tests.torture.victims import audio_corpus
@@ -190,7 +190,7 @@ def _each_write(place: Place) -> Iterator[Tally]:
     """From the n-th call on that writes below the folder, every one fails as on a full disk; for each n."""
     for task in place.tasks:
         tally = Tally(part="surroundings", what=f"{task.name}, every write from the n-th on fails")
-        if "failing.so" not in os.environ.get("LD_PRELOAD", ""):
+        if not has_shim():
             tally.note = "no C compiler is here"
             yield tally
             continue
@@ -303,7 +303,7 @@ def _without_locks(place: Place) -> Iterator[Tally]:
     """As NFS without its daemon of locks, Lustre without flock, and some shares do."""
     for task in place.tasks:
         tally = Tally(part="surroundings", what=f"{task.name} where locks fail")
-        if "failing.so" not in os.environ.get("LD_PRELOAD", ""):
+        if not has_shim():
             tally.note = "no C compiler is here"
             yield tally
             continue
