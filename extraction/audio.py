@@ -1,12 +1,10 @@
 """ComParE_2016: 6,373 functionals of a clip's sound, as openSMILE computes them.
 
 Paper: section 3.3. The sound is decoded to one channel at 16 kHz (`extraction.media.sound`: centre of 5.1,
-mean of stereo, within +-32767/32768) and handed over as samples. Rate, channel, mixdown and resampling are
-said explicitly, so that openSMILE's binding changes nothing but the scale (by 32,768, to int16).
+mean of stereo, within +-32767/32768) and handed over as samples (functionals.py).
 
 Measured (opensmile 2.6.0): of fewer than 960 samples, one window of 60 ms, there are no features at all; from
-there on all 6,373 are finite, for noise, speech, tones, clicks and constants. Setting openSMILE up takes half
-of the time of a 2-second clip; its own `reset` takes as long, so each clip has a fresh one.
+there on all 6,373 are finite, for noise, speech, tones, clicks and constants.
 
 Departures from the paper: silent and too short clips get a status, not a vector.
 """
@@ -14,28 +12,21 @@ Departures from the paper: silent and too short clips get a status, not a vector
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from math import log10
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 from jaxtyping import Float32
 
 from extraction.extractor import Clip, Outcome, fingerprint_of
+from extraction.functionals import DIM, SAMPLING_RATE, SHORTEST_SAMPLES, functionals
 from extraction.media import MediaError, Pcm, read_pcm
 from summer.corpus import Modality, Status
 
-if TYPE_CHECKING:
-    from opensmile import Smile
-
-SAMPLING_RATE = 16_000  # Hz
-SHORTEST_SAMPLES = 960  # one window of 60 ms
 SILENCE_DBFS = -80.0  # of the swing about the mean: three steps of 16 bits, in which no sound has a shape
 FLOOR_DBFS = -120.0  # under the last of 16 bits
 MOST_SECONDS = 1800.0  # openSMILE takes 0.8 MB a second
-DIM = 6373
 
 
 class ComParE:
@@ -67,37 +58,6 @@ class ComParE:
     def reads(self, clip: Clip) -> Sequence[object]:
         """The times: words, labels and speakers change no sound."""
         return (clip.utterance.start_seconds, clip.utterance.end_seconds)
-
-
-def functionals(samples: Float32[np.ndarray, " sample"]) -> Float32[np.ndarray, " dim"]:
-    """The 6,373 features of at least 960 samples at 16 kHz, within +-32767/32768, in openSMILE's order.
-
-    Raises:
-        ValueError: fewer samples, or a sample at full scale, which would change its sign in 16 bits.
-    """
-    if len(samples) < SHORTEST_SAMPLES:
-        raise ValueError(f"{len(samples)} samples; openSMILE needs {SHORTEST_SAMPLES}, one window of 60 ms")
-    if np.abs(samples).max() > 32767 / 32768:
-        raise ValueError(f"a sample of {np.abs(samples).max()}; limit them to +-32767/32768")
-    features: Float32[np.ndarray, "1 dim 1"] = _smile()(samples, SAMPLING_RATE)
-    return features.reshape(-1)
-
-
-@cache
-def _smile() -> Smile:
-    """openSMILE of this process, made on first use: it cannot travel between processes."""
-    import opensmile  # takes half a second, which `--help` should not
-
-    return opensmile.Smile(
-        feature_set=opensmile.FeatureSet.ComParE_2016,
-        feature_level=opensmile.FeatureLevel.Functionals,
-        sampling_rate=SAMPLING_RATE,
-        channels=[0],
-        mixdown=False,
-        resample=False,
-        num_workers=1,
-        multiprocessing=False,
-    )
 
 
 def _outcome(clip: Clip) -> Outcome:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import AgglomerativeClustering
 
-from extraction.audio import functionals
 from extraction.extractor import MediaSpan
+from extraction.functionals import functionals
 from extraction.media import MediaError, read_pcm
 from extraction.speakers import load_voice_encoder, voice_vector
 from extraction.weights.voice import voice_model

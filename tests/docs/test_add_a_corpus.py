@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import extraction.corpora
-from extraction.audio import ComParE, functionals
+from extraction.audio import ComParE
 from extraction.corpora import CorpusError, check_corpus, open_corpus, readers
 from extraction.engines import InProcess
+from extraction.functionals import functionals
 from extraction.plan import Job
 from extraction.run import extract
 from summer.corpus import Modality, Status

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from extraction import audio
 from extraction.audio import ComParE
 from extraction.extractor import Clip, Extractor, MediaSpan, Outcome
+from extraction.functionals import functionals
 from summer.corpus import Dialogue, Split, Status, Utterance
 from tests import media_factory
 from tests.media_factory import Sound
@@ -67,6 +68,21 @@ def test_features_are_those_of_opensmile_reading_the_file_itself(tmp_path: Path)
     assert expected.shape == (ComParE.dim,)
 
 
+@pytest.mark.parametrize("count", [960, 1600, 16_001, 70_000])
+@pytest.mark.parametrize("level", [0.0001, 0.1])
+def test_features_are_those_that_its_own_class_gives(count: int, level: float) -> None:
+    samples = noise(count, level=level) * np.sin(np.arange(count, dtype=np.float32) / 900)
+    np.testing.assert_array_equal(functionals(samples), reference()(samples, 16_000).ravel())
+
+
+def test_of_a_tone_and_of_a_click_as_well() -> None:
+    tone = (0.3 * np.sin(np.arange(20_000) * 2 * np.pi * 220 / 16_000)).astype(np.float32)
+    click = np.zeros(20_000, dtype=np.float32)
+    click[7_000] = 0.9
+    for samples in (tone, click):
+        np.testing.assert_array_equal(functionals(samples), reference()(samples, 16_000).ravel())
+
+
 @pytest.mark.real
 @pytest.mark.parametrize("name", CREMA_D)
 def test_real_speech_gives_what_opensmile_gives(shared: Path, name: str) -> None:
@@ -96,9 +112,9 @@ def test_a_sample_at_full_scale_changes_nothing_but_itself(tmp_path: Path) -> No
     loud[8_000] = 1.0
     path = media_factory.wav(tmp_path / "a.wav", loud, codec="pcm_f32le")
     loud[8_000] = 32767 / 32768
-    np.testing.assert_array_equal(vector(path), audio.functionals(loud))
+    np.testing.assert_array_equal(vector(path), functionals(loud))
     with pytest.raises(ValueError, match="32767"):
-        audio.functionals(np.ones(16_000, dtype=np.float32))
+        functionals(np.ones(16_000, dtype=np.float32))
 
 
 def test_of_surround_sound_the_centre_is_measured(tmp_path: Path) -> None:
@@ -132,7 +148,7 @@ def test_under_one_window_is_too_short(tmp_path: Path) -> None:
     assert outcome.status is Status.TOO_SHORT
     assert "needs 0.06 s" in outcome.reason
     with pytest.raises(ValueError, match="959"):
-        audio.functionals(noise(959))
+        functionals(noise(959))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +221,7 @@ def test_a_span_is_measured_as_the_same_samples_alone(tmp_path: Path) -> None:
     path = media_factory.wav(tmp_path / "long.wav", samples)
     outcome = ComParE()([clip(path, start=1.5, end=3.25)])[0]
     assert outcome.vector is not None
-    np.testing.assert_array_equal(outcome.vector, audio.functionals(samples[24_000:52_000]))
+    np.testing.assert_array_equal(outcome.vector, functionals(samples[24_000:52_000]))
 
 
 def test_it_travels_to_another_process_and_keeps_its_fingerprint(tmp_path: Path) -> None:
