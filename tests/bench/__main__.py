@@ -17,6 +17,7 @@ BENCHMARKS = (
     "video",
     "faces",
     "memory",
+    "endurance",
     "scale",
     "reading",
     "training",
