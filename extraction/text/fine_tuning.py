@@ -162,7 +162,7 @@ def _trained(
                 (work.training_rows, work.dev_rows),
                 options=work.options,
                 pad=read_wordlist(encoder.weights.path, encoder.context.speakers).pad,
-                on_cpu=encoder.device == "cpu",
+                device=encoder.device,
                 checkpoints=aside / "checkpoints",
                 on_progress=on_progress,
             )

@@ -2,7 +2,7 @@
 
 Each epoch ends with dev's score and a checkpoint; the epoch with the best score is the one that is kept. A
 checkpoint that a kill left half written is removed: `trainer_state.json` is the last file of a whole one.
-The Trainer works on one device; of several CUDA devices it takes the first that CUDA_VISIBLE_DEVICES names.
+The Trainer works on one device. By itself it takes the first of several; here it takes the one it is told.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 from transformers import (
     PrinterCallback,
@@ -43,7 +44,7 @@ def train(
     *,
     options: TuningOptions,
     pad: int,
-    on_cpu: bool,
+    device: str,
     checkpoints: Path,
     on_progress: Callable[[TuningProgress], None],
 ) -> tuple[EmotionClassifier, list[float]]:
@@ -53,6 +54,7 @@ def train(
         build: makes the classifier anew; called with the random numbers seeded.
         rows: to train on, and to choose the epoch on.
         pad: token that fills short rows.
+        device: as torch names it: "cpu", "cuda:1".
 
     Returns:
         The classifier of the best epoch, and dev's weighted F1 of each epoch.
@@ -66,7 +68,7 @@ def train(
     classifier = build()
     trainer = _ByUtterances(
         model=classifier,
-        args=_arguments(options, checkpoints, on_cpu=on_cpu),
+        args=_arguments(options, checkpoints, device=torch.device(device)),
         train_dataset=rows[0],
         eval_dataset=rows[1],
         data_collator=partial(collate, pad=pad),
@@ -113,7 +115,8 @@ class _ByUtterances(Trainer):
         return prepared
 
 
-def _arguments(options: TuningOptions, checkpoints: Path, *, on_cpu: bool) -> TrainingArguments:
+def _arguments(options: TuningOptions, checkpoints: Path, *, device: torch.device) -> TrainingArguments:
+    on_cpu = device.type == "cpu"
     arguments = TrainingArguments(
         output_dir=str(checkpoints),
         num_train_epochs=options.epochs,
@@ -140,6 +143,11 @@ def _arguments(options: TuningOptions, checkpoints: Path, *, on_cpu: bool) -> Tr
         disable_tqdm=True,
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # as the Trainer does: further devices multiply the batch
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # what accelerate moves batches to
+        arguments.__dict__["_setup_devices"] = (
+            device  # a cached property: cuda:0, with whatever others there are
+        )
     return arguments
 
 

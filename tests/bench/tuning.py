@@ -23,6 +23,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, set_seed
 
 from extraction import weights
@@ -120,7 +121,7 @@ def _trainer(way: Way, encoder: RobertaText, rows: Sequence[Row], folder: Path) 
     options = TuningOptions(epochs=1)
     set_seed(options.seed)
     arguments = replace(
-        _arguments(options, folder, on_cpu=True),
+        _arguments(options, folder, device=torch.device("cpu")),
         eval_strategy="no",
         save_strategy="no",
         load_best_model_at_end=False,

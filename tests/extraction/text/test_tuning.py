@@ -16,7 +16,15 @@ from sklearn.metrics import f1_score
 from transformers import AutoModel, AutoTokenizer
 
 from extraction.extractor import Clip, WithHead
-from extraction.text import RobertaText, TuningError, TuningOptions, TuningProgress, fine_tuning, tune_text
+from extraction.text import (
+    RobertaText,
+    TuningError,
+    TuningOptions,
+    TuningProgress,
+    fine_tuning,
+    training,
+    tune_text,
+)
 from extraction.text.classifier import Row
 from extraction.text.context import speaker_token
 from extraction.text.pretrained import TextModelError
@@ -88,6 +96,26 @@ def test_the_record_names_the_encoder_that_tuning_began_with_through_every_round
         begun = RobertaText(weights=weights, past_tokens=8, future_tokens=0)
         weights = tune(begun, TRAIN + DEV, tmp_path / f"round-{number}", options=replace(OPTIONS, epochs=1))
         assert tuned_from(weights.path) == "someone/a-roberta"
+
+
+def test_of_several_devices_it_trains_on_the_one_that_was_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    arguments = training._arguments(OPTIONS, tmp_path, device=torch.device("cuda:1"))
+    assert [arguments.device] == current == [torch.device("cuda:1")]
+    assert arguments.n_gpu <= 1
+
+
+@pytest.mark.gpu
+def test_the_first_of_two_devices_is_left_alone(encoder: RobertaText, tmp_path: Path) -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("fewer than two CUDA devices")
+    torch.cuda.reset_peak_memory_stats("cuda:0")
+    second = RobertaText(weights=encoder.weights, past_tokens=8, future_tokens=0, device="cuda:1")
+    tune(second, TRAIN + DEV, tmp_path / "tuned", options=replace(OPTIONS, epochs=1))
+    assert torch.cuda.max_memory_allocated("cuda:0") == 0 < torch.cuda.max_memory_allocated("cuda:1")
 
 
 def weighted_f1(weights: Weights, clips: Sequence[Clip]) -> float:
