@@ -20,6 +20,7 @@ from summer.conversations.batches import NO_ROW, ConversationDealer
 from summer.conversations.dialogues import DialogueRows
 from summer.corpus import UNKNOWN_LABEL
 from summer.metrics import confusion_of, weighted_f1
+from summer.threads import computing_with, threads_for
 from summer.training.stages import Stage
 
 
@@ -69,7 +70,8 @@ def look_at(
     columns: dict[str, list[torch.Tensor]] = defaultdict(list)
     drawn: dict[str, dict[str, list[torch.Tensor]]] = defaultdict(lambda: defaultdict(list))
     stage.eval()
-    with torch.inference_mode(), autocast():
+    threads = threads_for(sum(parameter.numel() for parameter in stage.parameters()))  # as in training
+    with torch.inference_mode(), autocast(), computing_with(threads):
         for dialogues in batches:
             batch = dealer.batch(dialogues).to(device)
             (outlook, loss), present = stage.look(batch), batch.rows != NO_ROW

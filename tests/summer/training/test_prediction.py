@@ -64,6 +64,21 @@ def test_looking_twice_sees_the_same_though_the_stage_was_training() -> None:
     assert first.loss == second.loss
 
 
+def test_a_small_model_looks_on_one_thread_as_it_was_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    stage, before = made_stages()[0], torch.get_num_threads()
+    seen: list[int] = []
+    stage.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    stage.model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(2)
+    try:
+        look(stage, made_material(), Split.DEV)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_an_utterance_without_any_modality_is_predicted_and_scored(which: int) -> None:
     holes = {m: [FIRST_OF_TEST + 1] for m in (Modality.TEXT, Modality.AUDIO)}
