@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 MARKS = [
@@ -16,6 +22,7 @@ MARKS = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+HEAD_KIND = "ray.head.default"  # as Ray calls it, whatever it is told
 MOST_SECONDS = 600.0  # of a busy machine
 
 
@@ -33,6 +40,89 @@ def cluster_of(nodes: int) -> Iterator[Any]:
             yield made
         finally:
             made.shutdown()
+
+
+@contextmanager
+def autoscaling_cluster(folder: Path, *, most_nodes: int) -> Iterator[str]:
+    """A head without cores, and Ray's own autoscaler, which starts nodes of one core where they are missed.
+
+    Args:
+        folder: of Ray's logs; by it its processes are known. Short: sockets lie in it.
+
+    Yields:
+        Its address.
+    """
+    import ray
+    from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
+
+    port = _free_port()
+    address = f"{ray.util.get_node_ip_address()}:{port}"
+    config = folder / "autoscaler.json"
+    config.write_text(json.dumps(_autoscaler(address, FAKE_HEAD_NODE_ID, most_nodes)), encoding="utf-8")
+    names = ("RAY_CLOUD_INSTANCE_ID", "RAY_OVERRIDE_NODE_ID_FOR_TESTING")
+    pretended = {"RAY_FAKE_CLUSTER": "1", **dict.fromkeys(names, FAKE_HEAD_NODE_ID)}
+    settings = {"RAY_enable_autoscaler_v2": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    words = f"start --head --port {port} --num-cpus 0 --include-dashboard false --temp-dir {folder}".split()
+    try:
+        subprocess.run(
+            [Path(sys.executable).with_name("ray"), *words, f"--autoscaling-config={config}"],
+            env={**os.environ, **pretended, **settings, "RAY_USAGE_STATS_ENABLED": "0"},
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        yield address
+    finally:
+        for process in _processes_of(folder):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def _autoscaler(address: str, head: str, most_nodes: int) -> dict[str, Any]:
+    """What a cluster's YAML says, for nodes that are processes of this machine."""
+    node = {"node_config": {}, "min_workers": 0}
+    return {
+        "cluster_name": "pretended",
+        "max_workers": most_nodes,
+        "idle_timeout_minutes": 0.1,
+        "provider": {
+            "type": "external",
+            "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+            "launch_multiple": True,
+            "head_node_id": head,
+            "gcs_address": address,
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+        },
+        "available_node_types": {
+            HEAD_KIND: {**node, "resources": {"CPU": 0}, "max_workers": 0},
+            "worker": {
+                **node,
+                "resources": {"CPU": 1, "object_store_memory": 10**8},
+                "max_workers": most_nodes,
+            },
+        },
+        "head_node_type": HEAD_KIND,
+        **{key: {} for key in ("auth", "docker", "file_mounts")},
+        **{key: [] for key in ("initialization_commands", "setup_commands", "cluster_synced_files")},
+        **{f"{node}_setup_commands": [] for node in ("head", "worker")},
+        **{f"{node}_start_ray_commands": [] for node in ("head", "worker")},
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def nodes_of(folder: Path) -> int:
+    """How many nodes, the head among them, a cluster with this folder has now."""
+    return sum("raylet" in Path(process.info["cmdline"][0]).name for process in _processes_of(folder))
+
+
+def _processes_of(folder: Path) -> list[psutil.Process]:
+    running = psutil.process_iter(["cmdline"])
+    return [each for each in running if any(str(folder) in word for word in each.info["cmdline"] or ())]
 
 
 def processes_named(title: str) -> list[int]:

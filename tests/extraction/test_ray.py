@@ -28,7 +28,7 @@ from tests.extraction.fake import FakeExtractor, corpus_of
 from tests.extraction.remote.server import serving
 from tests.extraction.test_fetched import Weighing, listed
 from tests.places import REPOSITORY
-from tests.ray_cluster import MARKS, cluster_of, processes_named, until
+from tests.ray_cluster import MARKS, autoscaling_cluster, cluster_of, nodes_of, processes_named, until
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra ray)")
 pytestmark = MARKS
@@ -74,6 +74,30 @@ def test_nodes_and_actors_that_are_killed_leave_or_join_leave_the_bytes_of_the_l
     assert report.missing_rows == 0
     assert not report.errors
     assert (tmp_path / "ray" / "audio.h5").read_bytes() == expected
+
+
+def test_an_autoscaler_starts_nodes_for_a_run_and_lets_them_go_after_it() -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as short,  # sockets have short names
+        autoscaling_cluster(Path(short), most_nodes=3) as address,
+    ):
+        out = Path(short) / "stores"
+        expected = local_bytes(out / "local")
+        job = Job(corpus=corpus_of(TEXTS), extractor=FakeExtractor(seconds=0.7), folder=out / "ray")
+        assert nodes_of(Path(short)) == 1
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            under_way = pool.submit(
+                extract,
+                job,
+                RayCluster(address=address, actors=3),
+                reduction=None,
+                on_progress=lambda _: None,
+            )
+            until(lambda: nodes_of(Path(short)) == 4 or under_way.done())
+            assert not under_way.done()
+            under_way.result()
+        assert job.store.read_bytes() == expected
+        until(lambda: nodes_of(Path(short)) == 1)
 
 
 def test_a_clip_that_kills_its_actor_costs_its_own_row_only(cluster: Any, tmp_path: Path) -> None:
