@@ -5,12 +5,12 @@ each step waits for the one that is not let in: the shipped demo trained in 120 
 cores, in 9 s with one, losses equal. So
 
     what was said                  `--threads N`, or OMP_NUM_THREADS in the environment
-    else, below 40 million weights one
+    else, below 20 million weights one
     else                           a thread a core, or this process's share of the cores
 
-Forty million is between what was measured: on two idle cores a step of 18 million weights was slower on two
-threads than on one, of 61 million 1.2 times faster; on busy ones a step of 1 or 6 million took 7 or 23 times
-as long (docs/performance.md). `python -m tests.bench.threads` shows where a machine has its own. The rule
+Twenty million is between what was measured: on two idle cores a step of a student of 18 million weights was
+slower on two threads than on one, of 61 million 1.2 times faster; on busy ones a step of 1 or 6 million took 7
+or 23 times as long (docs/performance.md). A text encoder of 30 million, whose products are larger, has all. `python -m tests.bench.threads` shows where a machine has its own. The rule
 looks at the model and at the cores, never at the clock: the same command on the same machine takes the same
 number, and so do a run and its resumption. Sums are rounded otherwise by another number of threads; which one
 a training had stands beside the times of its epochs.
@@ -25,7 +25,7 @@ from contextlib import contextmanager
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read by torch and numpy when they are loaded
 AT_MOST = "SUMMER_MOST_THREADS"  # what one of several processes of a command may take
-LARGE_PARAMETERS = 40_000_000
+LARGE_PARAMETERS = 20_000_000
 
 
 class ThreadsError(ValueError):
