@@ -9,12 +9,12 @@ cores, in 9 s with one, losses equal. So
     else                           a thread a core, or this process's share of the cores
 
 Twenty million is between what was measured: on two idle cores a step of a student of 18 million weights was
-slower on two threads than on one, of 61 million 1.2 times faster; on busy ones a step of 1 or 6 million took
-7 or 23 times as long (docs/performance.md). A text encoder of 30 million, whose products are larger, has all.
-`python -m tests.bench.threads` shows where a machine has its own limit. The rule looks at the model and at the
-cores, never at the clock: the same command on the same machine takes the same number, and so do a run and its
-resumption. Sums are rounded otherwise by another number of threads; which one a training had stands beside the
-times of its epochs.
+slower on two threads than on one, of 61 million 1.2 times faster; on busy ones a step of 1 or 6 million
+took 7 or 23 times as long (docs/performance.md). A text encoder of 30 million, whose products are larger,
+has all. `python -m tests.bench.threads` shows where a machine has its own limit. The rule looks at the
+model and at the cores, never at the clock: the same command on the same machine takes the same number, and
+so do a run and its resumption. Sums are rounded otherwise by another number of threads; which one a
+training had stands beside the times of its epochs.
 """
 
 from __future__ import annotations
