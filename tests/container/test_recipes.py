@@ -73,6 +73,13 @@ def requirements(*extras: str) -> list[Requirement]:
     return [Requirement(line) for text in lines for line in text.strip().splitlines()]
 
 
+def test_nothing_but_the_base_is_asked_of_a_registry() -> None:
+    """A `# syntax=` line is an image, too: of Docker's own registry, whatever BASE says."""
+    beginnings = {rest.partition(" AS ")[0] for word, rest in instructions() if word == "FROM"}
+    assert beginnings - stages().keys() == {"${BASE}"}
+    assert not re.search(r"^# *syntax *=", DOCKERFILE, re.MULTILINE | re.IGNORECASE)
+
+
 @pytest.mark.parametrize("stage", ["serve", ""])
 def test_nobody_works_as_root(stage: str) -> None:
     user, group = last(stage, "USER").split(":")
