@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # All commands of SUMMER, for machines with a GPU or without. docs/container.md says how it is built and run.
 #
 # BASE: Python's slim image of Debian, because torch's own wheels bring CUDA (cuBLAS, cuDNN, NCCL: the nvidia-* lines of

@@ -70,6 +70,9 @@ mapfile -t volumes < <(of_image summer "sorted(config['Volumes'])")
 mapfile -t health < <(of_image summer-serve "config['Healthcheck']['Test'][1:]")
 mapfile -t serving < <(of_image summer-serve "config['Cmd']")
 chown "$user" "$work/data" "$work/runs"
+labels=$(of_image summer "[config['Labels']['org.opencontainers.image.' + name] for name in ('revision', 'version', 'base.name')]")
+expected=$(printf '%s\n' "$revision" "$(sed -n 's/^version = //p' setup.cfg)" "$BASE")
+[ "$labels" = "$expected" ] || fail "the labels of the image say $labels; it was made of $expected"
 
 box=$(boxed from --pull-never summer)
 image=$(boxed mount "$box")
@@ -87,7 +90,7 @@ inside() {
         mount -o remount,bind,ro "$root"
         mount -t proc proc "$root/proc"
         mount -t sysfs -o ro sysfs "$root/sys"
-        mount -t tmpfs -o mode=1777,size=4g,nosuid,nodev tmpfs "$root/tmp"
+        mount -t tmpfs -o mode=1777,size=4g,noexec,nosuid,nodev tmpfs "$root/tmp"
         mount -t tmpfs -o mode=755 tmpfs "$root/dev"
         for device in null zero full random urandom; do
             touch "$root/dev/$device"
@@ -145,7 +148,9 @@ echo "made: three stores, a run of commit $commit, a predicted conversation, a r
 say "another user id, as --user gives it"
 inside 12345:12345 summer-data info data/stores/demo/video.h5 >/dev/null
 inside 12345:12345 summer-evaluate runs/demo >/dev/null
-echo "12345 reads stores and runs"
+inside 12345:12345 summer-predict demo/conversation.mp4 --transcript demo/conversation.vtt --run runs/demo --out /tmp/talk \
+    >"$work/other.log" 2>&1 || fail "$(tail -20 "$work/other.log")"
+echo "12345 reads stores, runs and the weights of the image"
 
 say "summer-serve, and the health check of the image"
 serve=("${serving[@]/#\/summer\/run//summer/runs/demo}")

@@ -73,6 +73,13 @@ def requirements(*extras: str) -> list[Requirement]:
     return [Requirement(line) for text in lines for line in text.strip().splitlines()]
 
 
+def test_nothing_but_the_base_is_asked_of_a_registry() -> None:
+    """A `# syntax=` line is an image, too: of Docker's own registry, whatever BASE says."""
+    beginnings = {rest.partition(" AS ")[0] for word, rest in instructions() if word == "FROM"}
+    assert beginnings - stages().keys() == {"${BASE}"}
+    assert not re.search(r"^# *syntax *=", DOCKERFILE, re.MULTILINE | re.IGNORECASE)
+
+
 @pytest.mark.parametrize("stage", ["serve", ""])
 def test_nobody_works_as_root(stage: str) -> None:
     user, group = last(stage, "USER").split(":")
@@ -191,10 +198,19 @@ def test_the_service_may_do_little() -> None:
 
 
 def test_the_service_reads_the_run_that_its_command_names() -> None:
-    [run] = [volume for volume in service()["volumes"] if ":ro" in volume]
+    [run] = [volume for volume in service()["volumes"] if "SUMMER_RUN" in str(volume)]
     typed = yaml.safe_load(last("serve", "CMD"))
-    assert run.endswith(f":{typed[typed.index('--run') + 1]}:ro")
+    assert run["target"] == typed[typed.index("--run") + 1]
+    assert run["read_only"] is True
     assert {PurePosixPath(mount.partition(":")[0]) for mount in service()["tmpfs"]} == {PurePosixPath("/tmp")}
+
+
+def test_a_relative_path_of_a_run_is_a_folder_and_not_the_name_of_a_volume() -> None:
+    """Of `runs/demo:/summer/run` Compose says: refers to undefined volume runs/demo."""
+    [run] = [volume for volume in service()["volumes"] if "SUMMER_RUN" in str(volume)]
+    assert run["type"] == "bind"
+    assert run["source"].startswith("${SUMMER_RUN:?")
+    assert run["bind"] == {"create_host_path": False}
 
 
 def test_the_proof_asks_every_console_script() -> None:

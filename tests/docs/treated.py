@@ -112,6 +112,7 @@ TREATED: Mapping[str, Mapping[str, Treatment]] = {
         "docker build": Parsed(
             "no engine runs in a test; tests/container/build.sh builds the image and works inside"
         ),
+        "docker run": Parsed("no engine runs in a test; that the demo goes through inside, build.sh proves"),
         "SUMMER_RUN=": Listed("it needs Docker; tests/container/test_recipes.py reads compose.yaml"),
         "apptainer build": Parsed("it needs Apptainer, and minutes"),
         "sudo tests/container/build.sh": Listed("it takes a quarter of an hour and 30 GB"),
