@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,10 +101,16 @@ def explained_disk_errors(path: Path) -> Iterator[None]:
         raise
 
 
+def opened_lock(path: Path) -> TextIO:
+    """Open the file of a lock, for `taken`; what it says of its holder stays."""
+    return path.open("a+", encoding="utf-8")
+
+
 def taken(lock: TextIO, *, shared: bool = False) -> bool:
     """Take the lock of an open file, unless another process holds it; it is let go when the file is closed.
 
-    Where the file system keeps no locks nobody can be kept out: a warning says so, and the lock is as taken.
+    The file then says who holds it alone. Where the file system keeps no locks nobody can be kept out: a
+    warning says so, and the lock is as taken.
     """
     try:
         fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -117,7 +124,21 @@ def taken(lock: TextIO, *, shared: bool = False) -> bool:
             Path(lock.name).parent,
             error.strerror,
         )
+    _sign(lock, "" if shared else f"process {os.getpid()} on {socket.gethostname()}")
     return True
+
+
+def holder_of(lock: TextIO) -> str:
+    """Who holds a lock that was not `taken`, as a person finds the process."""
+    lock.seek(0)
+    return lock.readline().strip() or "a process that is not named"
+
+
+def _sign(lock: TextIO, name: str) -> None:
+    """Say in a lock's file who holds it; on a full disk it says nothing, and locks all the same."""
+    with suppress(OSError):
+        os.ftruncate(lock.fileno(), 0)
+        os.pwrite(lock.fileno(), f"{name}\n".encode() if name else b"", 0)
 
 
 def is_no_file(path: Path) -> bool:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import logging
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from summer.durable import (
     clear_asides,
     clear_asides_below,
     explained_disk_errors,
+    holder_of,
     is_no_file,
     json_of,
+    opened_lock,
     taken,
 )
 
@@ -49,6 +52,29 @@ def test_a_lock_that_is_held_is_not_taken_and_shared_ones_are(tmp_path: Path) ->
         assert taken(first, shared=True)
         assert taken(second, shared=True)
         assert not taken(second)
+
+
+def test_a_lock_says_who_holds_it_alone_and_nobody_else_wipes_that_out(tmp_path: Path) -> None:
+    path, me = tmp_path / "lock", f"process {os.getpid()} on {socket.gethostname()}"
+    path.write_text("process 1 on a machine of long ago, whose name is longer\n")
+    with opened_lock(path) as first, opened_lock(path) as second:
+        assert taken(first)
+        assert not taken(second)
+        assert holder_of(second) == me
+    assert path.read_text() == f"{me}\n"
+    with opened_lock(path) as first, opened_lock(path) as second:
+        assert taken(first, shared=True)
+        assert not taken(second)
+        assert holder_of(second) == "a process that is not named"
+
+
+def test_a_lock_on_a_full_disk_is_taken_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", is_full)
+    with opened_lock(tmp_path / "lock") as lock:
+        assert taken(lock)
 
 
 def test_pipes_folders_and_devices_are_no_files(tmp_path: Path) -> None:

@@ -325,8 +325,13 @@ def _two_at_once(place: Place) -> Iterator[Tally]:
             first = Forked(task.work(out), place.scratch / "first.txt")
             time.sleep(dice.uniform(0.0, 0.3))
             second = Forked(task.work(out), place.scratch / "second.txt")
-            _hold(tally, f"the first of pair {number}", first.ended())
-            _hold(tally, f"the second of pair {number}", second.ended())
+            ends = first.ended(), second.ended()
+            for which, ended in zip(("first", "second"), ends, strict=True):
+                _hold(tally, f"the {which} of pair {number}", ended)
+            if all(ended.status for ended in ends):
+                tally.find(
+                    f"pair {number}: neither did it: {ends[0].last_line[:150]}; {ends[1].last_line[:150]}"
+                )
             _goes_on(place, task, tally, f"pair {number}", out)
         yield tally
 
