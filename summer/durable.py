@@ -86,19 +86,33 @@ REMEDIES = {
     errno.ELOOP: "a symbolic link leads to itself; choose another --out",
 }
 
+TORCH_CANNOT_WRITE = ("inline_container.cc", "iostream error")  # what torch.save says of a write that fails
+
 
 @contextmanager
 def explained_disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write `path` into errors that name the remedy."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as a RuntimeError, in words
-        for number, remedy in REMEDIES.items():
-            if getattr(error, "errno", None) == number or f"errno = {number}," in str(error):
-                raise DiskError(
-                    f"cannot write {path}: {remedy} and run the same command again: what is finished is kept"
-                ) from error
-        raise
+    except Exception as error:  # of any library that writes
+        remedy = _remedy_of(error)
+        if remedy is None:
+            raise
+        raise DiskError(
+            f"cannot write {path}: {remedy} and run the same command again: what is finished is kept"
+        ) from error
+
+
+def _remedy_of(error: Exception) -> str | None:
+    """What helps where the operating system refused to write; of any other error None."""
+    said = str(error)
+    for number, remedy in REMEDIES.items():
+        in_words = (f"errno = {number},", f"(os error {number})")  # HDF5's; those of safetensors, by Rust
+        if getattr(error, "errno", None) == number or any(words in said for words in in_words):
+            return remedy
+    if isinstance(error, RuntimeError) and any(words in said for words in TORCH_CANNOT_WRITE):
+        return "a write failed, and torch does not say why: most likely the disk is full; free some space"
+    return None
 
 
 def opened_lock(path: Path) -> TextIO:

@@ -10,6 +10,7 @@ import socket
 from pathlib import Path
 
 import pytest
+import torch
 
 from summer.durable import (
     DiskError,
@@ -52,6 +53,43 @@ def test_a_lock_that_is_held_is_not_taken_and_shared_ones_are(tmp_path: Path) ->
         assert taken(first, shared=True)
         assert taken(second, shared=True)
         assert not taken(second)
+
+
+class Refuses:
+    """A library that writes, and says in its own way that the disk is full."""
+
+    HDF5 = RuntimeError(
+        "Unable to close file (file write failed: time = ..., errno = 28, error message = ...)"
+    )
+    RUST = Exception("Error while serializing: I/O error: No space left on device (os error 28)")
+    TORCH = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
+    TORCH_AT_ONCE = RuntimeError("basic_ios::clear: iostream error")
+
+
+@pytest.mark.parametrize("said", [Refuses.HDF5, Refuses.RUST, Refuses.TORCH, Refuses.TORCH_AT_ONCE])
+def test_a_full_disk_is_told_whichever_library_met_it(said: Exception) -> None:
+    with (
+        pytest.raises(
+            DiskError, match=r"cannot write store: .*disk is full; free some space and run the same"
+        ),
+        explained_disk_errors(Path("store")),
+    ):
+        raise said
+
+
+@pytest.mark.parametrize("said", [RuntimeError("shapes differ"), KeyError("errno"), ValueError("28")])
+def test_any_other_error_is_not_explained_away(said: Exception) -> None:
+    with pytest.raises(type(said)) as raised, explained_disk_errors(Path("store")):
+        raise said
+    assert raised.value is said
+
+
+def test_what_torch_says_of_a_full_disk_is_known() -> None:
+    with (
+        pytest.raises(DiskError, match=r"torch does not say why: most likely the disk is full; free some"),
+        explained_disk_errors(Path("progress")),
+    ):
+        torch.save({}, "/dev/full")
 
 
 def test_a_lock_says_who_holds_it_alone_and_nobody_else_wipes_that_out(tmp_path: Path) -> None:
