@@ -40,7 +40,7 @@ from extraction.plan import (
     wanted_rows,
 )
 from summer.corpus import Modality, Status
-from summer.durable import clear_asides, explained_disk_errors, taken
+from summer.durable import clear_asides, explained_disk_errors, holder_of, opened_lock, taken
 from summer.store import Candidates, Rows, joined, write_part
 
 MOST_ERRORS_WITHOUT_SUCCESS = 3
@@ -267,10 +267,11 @@ def _locked(job: Job) -> Iterator[None]:
     """Keep two whole runs from working on one store; shards may work side by side."""
     with explained_disk_errors(job.folder):
         job.folder.mkdir(parents=True, exist_ok=True)
-        lock = (job.folder / f".{job.extractor.modality}.lock").open("w")
+        lock = opened_lock(job.folder / f".{job.extractor.modality}.lock")
     with lock:
         if not taken(lock, shared=job.shard is not None):
             raise ExtractionError(
-                f"another run is at work on {job.store}; wait for it, stop it, or choose another --out"
+                f"another run is at work on {job.store} ({holder_of(lock)}); wait for it, stop it, or choose "
+                "another --out"
             )
         yield

@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -85,25 +86,45 @@ REMEDIES = {
     errno.ELOOP: "a symbolic link leads to itself; choose another --out",
 }
 
+TORCH_CANNOT_WRITE = ("inline_container.cc", "iostream error")  # what torch.save says of a write that fails
+
 
 @contextmanager
 def explained_disk_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's refusals to write `path` into errors that name the remedy."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # HDF5 reports a full disk as a RuntimeError, in words
-        for number, remedy in REMEDIES.items():
-            if getattr(error, "errno", None) == number or f"errno = {number}," in str(error):
-                raise DiskError(
-                    f"cannot write {path}: {remedy} and run the same command again: what is finished is kept"
-                ) from error
-        raise
+    except Exception as error:  # of any library that writes
+        remedy = _remedy_of(error)
+        if remedy is None:
+            raise
+        raise DiskError(
+            f"cannot write {path}: {remedy} and run the same command again: what is finished is kept"
+        ) from error
+
+
+def _remedy_of(error: Exception) -> str | None:
+    """What helps where the operating system refused to write; of any other error None."""
+    said = str(error)
+    for number, remedy in REMEDIES.items():
+        in_words = (f"errno = {number},", f"(os error {number})")  # HDF5's; those of safetensors, by Rust
+        if getattr(error, "errno", None) == number or any(words in said for words in in_words):
+            return remedy
+    if isinstance(error, RuntimeError) and any(words in said for words in TORCH_CANNOT_WRITE):
+        return "a write failed, and torch does not say why: most likely the disk is full; free some space"
+    return None
+
+
+def opened_lock(path: Path) -> TextIO:
+    """Open the file of a lock, for `taken`; what it says of its holder stays."""
+    return path.open("a+", encoding="utf-8")
 
 
 def taken(lock: TextIO, *, shared: bool = False) -> bool:
     """Take the lock of an open file, unless another process holds it; it is let go when the file is closed.
 
-    Where the file system keeps no locks nobody can be kept out: a warning says so, and the lock is as taken.
+    The file then says who holds it alone. Where the file system keeps no locks nobody can be kept out: a
+    warning says so, and the lock is as taken.
     """
     try:
         fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -117,7 +138,21 @@ def taken(lock: TextIO, *, shared: bool = False) -> bool:
             Path(lock.name).parent,
             error.strerror,
         )
+    _sign(lock, "" if shared else f"process {os.getpid()} on {socket.gethostname()}")
     return True
+
+
+def holder_of(lock: TextIO) -> str:
+    """Who holds a lock that was not `taken`, as a person finds the process."""
+    lock.seek(0)
+    return lock.readline().strip() or "a process that is not named"
+
+
+def _sign(lock: TextIO, name: str) -> None:
+    """Say in a lock's file who holds it; on a full disk it says nothing, and locks all the same."""
+    with suppress(OSError):
+        os.ftruncate(lock.fileno(), 0)
+        os.pwrite(lock.fileno(), f"{name}\n".encode() if name else b"", 0)
 
 
 def is_no_file(path: Path) -> bool:

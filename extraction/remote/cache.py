@@ -28,7 +28,7 @@ import fsspec
 from fsspec.callbacks import Callback
 
 from extraction.remote.address import OF_THE_WEB, file_name, scheme_of, shown
-from summer.durable import first_line
+from summer.durable import NO_LOCKS, first_line
 
 FOLDERS, LOCK = "summer-media-", ".lock"
 SECONDS_UNTIL_CLAIMED = 60.0  # a younger folder may not be locked yet
@@ -80,9 +80,9 @@ class MediaCache:
         try:
             self._folder = Path(tempfile.mkdtemp(prefix=FOLDERS))
             claim = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR)
+            _claim(claim)
         except OSError as error:
             raise _no_disk(error) from error
-        fcntl.flock(claim, fcntl.LOCK_EX)
         self._end = finalize(self, _remove, self._folder, claim)  # at the end of the process, too
 
     def close(self) -> None:
@@ -228,6 +228,15 @@ def _no_disk(error: OSError) -> RemoteError:
         f"fetched media have no place in {tempfile.gettempdir()} ({error.strerror}); set TMPDIR to a folder "
         "with room, or give a smaller --fetched-gib"
     )
+
+
+def _claim(lock: int) -> None:
+    """Tell others that a folder is in use; where no locks are kept none of them can remove any."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
 
 
 def _remove(folder: Path, claim: int) -> None:

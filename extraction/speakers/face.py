@@ -15,7 +15,7 @@ MOST_CROPS = 4  # of an utterance, evenly taken
 
 
 def face_vector(crops: Sequence[Path], embed: Embed) -> Float32[np.ndarray, " dim"] | None:
-    """The unit vector of a face; None where there is no crop of it.
+    """The unit vector of a face; None where there is no crop of it that can be read.
 
     Args:
         crops: PNG files in order of time, as `summer-extract --keep-crops` leaves them.
@@ -24,6 +24,9 @@ def face_vector(crops: Sequence[Path], embed: Embed) -> Float32[np.ndarray, " di
     if not crops:
         return None
     places = np.unique(np.linspace(0, len(crops) - 1, MOST_CROPS).round().astype(int))
-    pictures = [cv2.imread(str(crops[place]), cv2.IMREAD_COLOR_RGB) for place in places]
-    mean = embed(np.stack([picture for picture in pictures if picture is not None])).mean(axis=0)
+    looked_at = [cv2.imread(str(crops[place]), cv2.IMREAD_COLOR_RGB) for place in places]
+    pictures = [picture for picture in looked_at if picture is not None]
+    if not pictures:
+        return None
+    mean = embed(np.stack(pictures)).mean(axis=0)
     return np.asarray(mean / np.linalg.norm(mean), dtype=np.float32)

@@ -26,7 +26,7 @@ from extraction.tuned_text import TUNING_RECORD
 from extraction.weights import Weights, text_model
 from extraction.weights.memory import remembered
 from summer.corpus import LabelSet, Split
-from summer.durable import explained_disk_errors, taken
+from summer.durable import explained_disk_errors, holder_of, opened_lock, taken
 
 if TYPE_CHECKING:
     from extraction.text.fine_tuning import FineTuning
@@ -95,8 +95,8 @@ def _read_by(
 def _locked(tuned: Path) -> Iterator[None]:
     """Let one process tune; others (shards, say) wait, and find the encoder ready."""
     tuned.parent.mkdir(parents=True, exist_ok=True)
-    with (tuned.parent / f".{tuned.name}.lock").open("w") as lock:
+    with opened_lock(tuned.parent / f".{tuned.name}.lock") as lock:
         if not taken(lock):
-            LOGGER.info("another process is fine-tuning %s; waiting for it", tuned)
+            LOGGER.info("%s is fine-tuning %s; waiting for it", holder_of(lock), tuned)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from accelerate import Accelerator
 
@@ -32,7 +32,14 @@ from extraction.video.network.training import (
 from extraction.video.network.tuned import load_network, save_tuned
 from extraction.video.options import Layer, OverTime
 from extraction.weights import Weights
-from summer.durable import clear_asides, explained_disk_errors, file_sha256, taken
+from summer.durable import (
+    clear_asides,
+    explained_disk_errors,
+    file_sha256,
+    holder_of,
+    opened_lock,
+    taken,
+)
 from summer.metrics import best_epoch
 from summer.processes import alike, processes_of
 
@@ -144,10 +151,11 @@ def keep_others_out(tuned: Path, held: ExitStack) -> None:
     """
     with explained_disk_errors(tuned):
         tuned.parent.mkdir(parents=True, exist_ok=True)
-        lock: TextIO = held.enter_context((tuned.parent / f".{tuned.stem}.lock").open("w"))
+        lock = held.enter_context(opened_lock(tuned.parent / f".{tuned.stem}.lock"))
     if not taken(lock):
         raise TuningError(
-            f"another run is tuning {tuned}; wait for it, or give other settings or another --out"
+            f"another run is tuning {tuned} ({holder_of(lock)}); wait for it, stop it, or give other "
+            "settings or another --out"
         )
     with explained_disk_errors(tuned):
         clear_asides(tuned)

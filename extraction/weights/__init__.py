@@ -16,6 +16,7 @@ goes to the logger "extraction".
 from extraction.weights.cache import Weights, WeightsUnavailable
 from extraction.weights.language import text_model
 from extraction.weights.memory import cache_folder
+from extraction.weights.refusals import forget_refusals
 from extraction.weights.speech import speech_model
 from extraction.weights.vision import active_speaker, kinetics_r3d18, vggface2
 
@@ -24,6 +25,7 @@ __all__ = [
     "WeightsUnavailable",
     "active_speaker",
     "cache_folder",
+    "forget_refusals",
     "kinetics_r3d18",
     "speech_model",
     "text_model",

@@ -30,6 +30,11 @@ class SourceError(ValueError):
     """One source did not give the weights; another may."""
 
 
+def may_ask() -> bool:
+    """Whether hubs may be asked at all: HF_HUB_OFFLINE forbids it."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() not in TRUE_WORDS
+
+
 def require_answer(url: str, *, token: str | None = None, seconds: float = PROBE_SECONDS) -> None:
     """Return if `url` can be had; say why not within `seconds` otherwise.
 
@@ -40,7 +45,7 @@ def require_answer(url: str, *, token: str | None = None, seconds: float = PROBE
     Raises:
         SourceError: HF_HUB_OFFLINE is set, the host does not answer, or has no such file.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in TRUE_WORDS:
+    if not may_ask():
         raise SourceError("HF_HUB_OFFLINE is set, so no hub is asked")
     answers: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(_ask(url, token, seconds)), daemon=True).start()

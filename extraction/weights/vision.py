@@ -27,6 +27,7 @@ from extraction.weights.cache import (
 from extraction.weights.facenet import facenet_state
 from extraction.weights.graphdef import read_constants
 from extraction.weights.memory import cache_folder, known_sha256
+from extraction.weights.refusals import asked_daily
 from extraction.weights.upstream import SourceError, download, require_answer
 from extraction.weights.wheel import WheelFile, read_wheel_file
 
@@ -128,10 +129,12 @@ def active_speaker(given: Path | None = None) -> Weights:
     if given is not None:
         return _given(given)
     ours = cache_folder() / LR_ASD_CACHED
+    cached = _verified(ours, LR_ASD_SHA256)
+    if cached is not None:
+        return cached
     try:
-        return _verified(ours, LR_ASD_SHA256) or _downloaded(
-            LR_ASD_URL, ours, sha256=LR_ASD_SHA256, size_bytes=LR_ASD_BYTES
-        )
+        with asked_daily(LR_ASD_FILE):  # whoever has to do without can, and would wait at every run
+            return _downloaded(LR_ASD_URL, ours, sha256=LR_ASD_SHA256, size_bytes=LR_ASD_BYTES)
     except SourceError as problem:
         raise WeightsUnavailable(
             f"no source has the LR-ASD weights. Tried: {ours} (not there); hub: {problem}. "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from extraction.weights import speech_model
+from extraction.weights import forget_refusals, speech_model
 from pipelines.data.command import WeightsOrder
 from pipelines.extractors import weights_of
 from pipelines.recipe import load_recipe
@@ -18,6 +18,7 @@ def fetch_weights(order: WeightsOrder) -> int:
     Raises:
         ValueError: no such recipe or key; weights that no source has.
     """
+    forget_refusals()  # who types this wants hubs to be asked now
     found = dict(weights_of(load_recipe(order.recipe, order.overrides)))
     if order.asr_model is not None:
         found["Whisper"] = speech_model(order.asr_model)

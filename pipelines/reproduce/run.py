@@ -27,7 +27,7 @@ from pipelines.reproduce.systems import SUMMER_RUN, Catalogue, System, catalogue
 from pipelines.train.run import folder_of_features, parse_seeds, stores_in
 from summer.conversations.reading import Conversations, read_conversations
 from summer.corpus import Modality
-from summer.durable import explained_disk_errors, json_of, taken, write_aside
+from summer.durable import explained_disk_errors, holder_of, json_of, opened_lock, taken, write_aside
 from summer.runs.folder import RunError
 from summer.threads import cores, share
 from summer.training.preparation import prepare
@@ -201,14 +201,14 @@ def _locked(order: ReproductionOrder) -> Iterator[int]:
     """
     with explained_disk_errors(order.out):
         order.out.mkdir(parents=True, exist_ok=True)
-        file = (order.out / LOCK).open("w")
+        file = opened_lock(order.out / LOCK)
     with file:
         until = time.monotonic() + SECONDS_FOR_THE_LOCK
         while not taken(file):
             if time.monotonic() > until:
                 raise RunError(
-                    f"another summer-reproduce, or a job that one left behind, is at work in {order.out}; "
-                    "wait for it, or give another --out"
+                    f"another summer-reproduce ({holder_of(file)}), or a job that it left behind, is at work "
+                    f"in {order.out}; wait for it, or give another --out"
                 )
             time.sleep(0.2)
         yield file.fileno()

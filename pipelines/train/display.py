@@ -10,10 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
-from torch.utils.tensorboard import SummaryWriter
 
 from pipelines.console import utterances_told, where_shown
 from pipelines.evaluate.display import print_scores
+from pipelines.train.scalar_log import ScalarLog
 from summer.corpus import Split
 from summer.runs.experiment import Audience
 from summer.runs.reading import Run
@@ -48,7 +48,7 @@ def training_display(
 ) -> Iterator[Watch]:
     """A bar with losses and score, a line per epoch where there is no terminal, and TensorBoard's log."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    writers: dict[str, SummaryWriter] = {}
+    opened: dict[str, ScalarLog] = {}
     scores: dict[str, str] = {}
     with Bar(*columns, console=console, transient=True, **where_shown(console)) as bar:
         task = bar.add_task(f"seed {seed}", total=None)
@@ -58,9 +58,9 @@ def training_display(
             bar.update(task, description=text, completed=step, total=steps)
 
         def on_epoch(model: str, record: EpochRecord) -> None:
-            if model not in writers:
-                writers[model] = SummaryWriter(str(logs / f"seed{seed}-{model}"))
-            _log(writers[model], record)
+            if model not in opened:
+                opened[model] = ScalarLog(logs / f"seed{seed}-{model}")
+            _log(opened[model], record)
             scores[model] = _scores(record)
             if not console.is_terminal:
                 console.print(f"seed {seed} {model}, epoch {record.epoch}: {scores[model]}", highlight=False)
@@ -68,8 +68,8 @@ def training_display(
         try:
             yield Watch(on_step=on_step, on_epoch=on_epoch, should_stop=should_stop)
         finally:
-            for writer in writers.values():
-                writer.close()
+            for log in opened.values():
+                log.close()
 
 
 def print_run(console: Console, run: Run) -> None:
@@ -85,12 +85,14 @@ def _scores(record: EpochRecord) -> str:
     return f"{loss}{record.selected_on} w-F1 {record.w_f1:.3f}"
 
 
-def _log(writer: SummaryWriter, record: EpochRecord) -> None:
-    for name, value in record.losses.items():
-        writer.add_scalar(f"loss/{name}", value, record.epoch)
-    writer.add_scalar(f"{record.selected_on}/loss", record.loss, record.epoch)
-    writer.add_scalar(f"{record.selected_on}/w_f1", record.w_f1, record.epoch)
-    writer.add_scalar("learning_rate", record.learning_rate, record.epoch)
-    for panel, lines in record.drawn.items():
-        for line, mean in lines.items():
-            writer.add_scalar(f"{panel}/{line}", mean, record.epoch)
+def _log(log: ScalarLog, record: EpochRecord) -> None:
+    split = record.selected_on
+    numbers = {
+        **{f"loss/{name}": value for name, value in record.losses.items()},
+        f"{split}/loss": record.loss,
+        f"{split}/w_f1": record.w_f1,
+        "learning_rate": record.learning_rate,
+        **{f"{panel}/{line}": mean for panel, lines in record.drawn.items() for line, mean in lines.items()},
+    }
+    for name, number in numbers.items():
+        log.add(name, number, epoch=record.epoch)

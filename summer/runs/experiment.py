@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from accelerate.utils import DistributedDataParallelKwargs
 from summer.conversations.reading import read_conversations
 from summer.corpus import Split
 from summer.processes import Processes, processes_of
+from summer.runs.alone import alone_in
 from summer.runs.beginning import on_trial, put_aside
 from summer.runs.features import keep_features
 from summer.runs.folder import RunError, begin_run, origin_of_program, read_record, seed_folder
@@ -111,6 +112,13 @@ def run_experiment(experiment: Experiment, audience: Audience | None = None) -> 
     accelerator = accelerators(experiment.device, experiment.precision)
     processes = processes_of(accelerator())
     heard = _heard_from(processes, audience or nobody())
+    with ExitStack() as held:
+        processes.by_main(lambda: held.enter_context(alone_in(experiment.out)))
+        return _trained(experiment, accelerator, heard)
+
+
+def _trained(experiment: Experiment, accelerator: Callable[[], Accelerator], heard: Audience) -> Run:
+    processes = processes_of(accelerator())
     experiment, material, record = processes.together(lambda: _prepared(experiment))
     with on_trial(experiment.out) if processes.is_main else nullcontext(lambda: None) as passed:
         processes.by_main(lambda: _begin(experiment, record))

@@ -23,6 +23,7 @@ from typing import Any
 from summer.durable import clear_asides_below, explained_disk_errors, json_of, write_aside
 
 RECORD = "run.json"
+LOCK = ".lock"  # of `summer.runs.alone`
 PACKAGES = ("torch", "transformers", "accelerate", "numpy", "scikit-learn", "h5py")
 MUST_AGREE = ("settings", "teacher_run", "corpus", "protocol", "labels", "annotations", "stores", "precision")
 
@@ -66,7 +67,7 @@ def begin_run(
         _check_same(path, record)
         with explained_disk_errors(out):
             clear_asides_below(out)
-    elif out.is_dir() and any(not _is_left_of_a_kill(entry) for entry in out.iterdir()):
+    elif out.is_dir() and any(not _is_nothing(entry) for entry in out.iterdir()):
         raise RunError(f"{out} is not empty and holds no run; give another --out")
     write_aside(path, json.dumps(record, indent=1, ensure_ascii=False).encode())
 
@@ -116,8 +117,9 @@ def _recorded(path: Path) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_left_of_a_kill(entry: Path) -> bool:
-    return entry.name.startswith(f".{RECORD}.") and entry.name.endswith(".tmp")
+def _is_nothing(entry: Path) -> bool:
+    """Whether it is a lock, or what a kill left of a record."""
+    return entry.name == LOCK or (entry.name.startswith(f".{RECORD}.") and entry.name.endswith(".tmp"))
 
 
 def _check_same(path: Path, record: Mapping[str, Any]) -> None:

@@ -6,17 +6,21 @@ import errno
 import fcntl
 import logging
 import os
+import socket
 from pathlib import Path
 
 import pytest
+import torch
 
 from summer.durable import (
     DiskError,
     clear_asides,
     clear_asides_below,
     explained_disk_errors,
+    holder_of,
     is_no_file,
     json_of,
+    opened_lock,
     taken,
 )
 
@@ -49,6 +53,66 @@ def test_a_lock_that_is_held_is_not_taken_and_shared_ones_are(tmp_path: Path) ->
         assert taken(first, shared=True)
         assert taken(second, shared=True)
         assert not taken(second)
+
+
+class Refuses:
+    """A library that writes, and says in its own way that the disk is full."""
+
+    HDF5 = RuntimeError(
+        "Unable to close file (file write failed: time = ..., errno = 28, error message = ...)"
+    )
+    RUST = Exception("Error while serializing: I/O error: No space left on device (os error 28)")
+    TORCH = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534")
+    TORCH_AT_ONCE = RuntimeError("basic_ios::clear: iostream error")
+
+
+@pytest.mark.parametrize("said", [Refuses.HDF5, Refuses.RUST, Refuses.TORCH, Refuses.TORCH_AT_ONCE])
+def test_a_full_disk_is_told_whichever_library_met_it(said: Exception) -> None:
+    with (
+        pytest.raises(
+            DiskError, match=r"cannot write store: .*disk is full; free some space and run the same"
+        ),
+        explained_disk_errors(Path("store")),
+    ):
+        raise said
+
+
+@pytest.mark.parametrize("said", [RuntimeError("shapes differ"), KeyError("errno"), ValueError("28")])
+def test_any_other_error_is_not_explained_away(said: Exception) -> None:
+    with pytest.raises(type(said)) as raised, explained_disk_errors(Path("store")):
+        raise said
+    assert raised.value is said
+
+
+def test_what_torch_says_of_a_full_disk_is_known() -> None:
+    with (
+        pytest.raises(DiskError, match=r"torch does not say why: most likely the disk is full; free some"),
+        explained_disk_errors(Path("progress")),
+    ):
+        torch.save({}, "/dev/full")
+
+
+def test_a_lock_says_who_holds_it_alone_and_nobody_else_wipes_that_out(tmp_path: Path) -> None:
+    path, me = tmp_path / "lock", f"process {os.getpid()} on {socket.gethostname()}"
+    path.write_text("process 1 on a machine of long ago, whose name is longer\n")
+    with opened_lock(path) as first, opened_lock(path) as second:
+        assert taken(first)
+        assert not taken(second)
+        assert holder_of(second) == me
+    assert path.read_text() == f"{me}\n"
+    with opened_lock(path) as first, opened_lock(path) as second:
+        assert taken(first, shared=True)
+        assert not taken(second)
+        assert holder_of(second) == "a process that is not named"
+
+
+def test_a_lock_on_a_full_disk_is_taken_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", is_full)
+    with opened_lock(tmp_path / "lock") as lock:
+        assert taken(lock)
 
 
 def test_pipes_folders_and_devices_are_no_files(tmp_path: Path) -> None:

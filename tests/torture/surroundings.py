@@ -190,8 +190,7 @@ def _each_write(place: Place) -> Iterator[Tally]:
     """From the n-th call on that writes below the folder, every one fails as on a full disk; for each n."""
     for task in place.tasks:
         tally = Tally(part="surroundings", what=f"{task.name}, every write from the n-th on fails")
-        if not has_shim():
-            tally.note = "no C compiler is here"
+        if _cannot_fail(tally):
             yield tally
             continue
         number, is_enough = 1, False
@@ -211,6 +210,13 @@ def _each_write(place: Place) -> Iterator[Tally]:
             number += _step(number, short=place.short)
         tally.note = f"up to {number}"
         yield tally
+
+
+def _cannot_fail(tally: Tally) -> bool:
+    """Whether nothing can be made to fail here; the row then says why it is empty."""
+    if not has_shim():
+        tally.note = "no C compiler is here"
+    return not has_shim()
 
 
 def _step(number: int, *, short: bool) -> int:
@@ -303,8 +309,7 @@ def _without_locks(place: Place) -> Iterator[Tally]:
     """As NFS without its daemon of locks, Lustre without flock, and some shares do."""
     for task in place.tasks:
         tally = Tally(part="surroundings", what=f"{task.name} where locks fail")
-        if not has_shim():
-            tally.note = "no C compiler is here"
+        if _cannot_fail(tally):
             yield tally
             continue
         for number in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
@@ -325,8 +330,13 @@ def _two_at_once(place: Place) -> Iterator[Tally]:
             first = Forked(task.work(out), place.scratch / "first.txt")
             time.sleep(dice.uniform(0.0, 0.3))
             second = Forked(task.work(out), place.scratch / "second.txt")
-            _hold(tally, f"the first of pair {number}", first.ended())
-            _hold(tally, f"the second of pair {number}", second.ended())
+            ends = first.ended(), second.ended()
+            for which, ended in zip(("first", "second"), ends, strict=True):
+                _hold(tally, f"the {which} of pair {number}", ended)
+            if all(ended.status for ended in ends):
+                tally.find(
+                    f"pair {number}: neither did it: {ends[0].last_line[:150]}; {ends[1].last_line[:150]}"
+                )
             _goes_on(place, task, tally, f"pair {number}", out)
         yield tally
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +35,19 @@ from PIL import Image, ImageOps
 from extraction.video.clips.labelled import ClipsError, FaceClip, ScoreName
 from extraction.video.faces.alignment import aligned_crop, crop_matrix
 from extraction.video.faces.detection import Face
-from summer.durable import first_line, json_of, write_aside
+from summer.durable import (
+    clear_asides_below,
+    explained_disk_errors,
+    first_line,
+    holder_of,
+    json_of,
+    opened_lock,
+    taken,
+    write_aside,
+)
 
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
-RECORD = "person.json"
+RECORD, LOCK = "person.json", ".lock"
 HELD_OUT_EVERY = 10
 FEWEST_PICTURES = 2  # one to train on, one to choose the epoch by
 FEWEST_PEOPLE = 2
@@ -161,22 +171,38 @@ def align_people(
         should_stop: asked before each person; once true, those that are not done are left out.
 
     Raises:
-        ClipsError: the root is no folder, or has no folder with pictures in it.
+        ClipsError: the root is no folder, or has no folder with pictures in it; another run is at it.
         DiskError: the disk is full or refuses.
         DeviceMemoryError: a picture does not fit the device.
     """
     chosen = pictures_of(root, most=most_pictures)
     people: list[Person] = []
     skipped = 0
-    for count, (name, pictures) in enumerate(chosen.items(), start=1):
-        if should_stop():
-            break
-        place = folder / quote(name, safe=" ").replace(".", "%2E")
-        person = _finished(name, pictures, place) or _align(name, pictures, place, detect)
-        people.append(person)
-        skipped += len(person.skipped)
-        on_progress(PeopleProgress(finished=count, total=len(chosen), skipped=skipped))
+    with _locked(folder):
+        for count, (name, pictures) in enumerate(chosen.items(), start=1):
+            if should_stop():
+                break
+            place = folder / quote(name, safe=" ").replace(".", "%2E")
+            person = _finished(name, pictures, place) or _align(name, pictures, place, detect)
+            people.append(person)
+            skipped += len(person.skipped)
+            on_progress(PeopleProgress(finished=count, total=len(chosen), skipped=skipped))
     return people
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one run align into a folder: a second one would do the same for hours, and be refused then."""
+    with explained_disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = opened_lock(folder / LOCK)
+    with lock:
+        if not taken(lock):
+            raise ClipsError(
+                f"another run is aligning the faces in {folder} ({holder_of(lock)}); wait for it, stop it, "
+                "or give another --out"
+            )
+        yield
 
 
 def pictures_of(root: Path, *, most: int) -> dict[str, list[Path]]:
@@ -218,6 +244,8 @@ def _finished(name: str, pictures: Sequence[Path], place: Path) -> Person | None
 
 def _align(name: str, pictures: Sequence[Path], place: Path, detect: Detect) -> Person:
     crops, skipped = [], []
+    with explained_disk_errors(place):
+        clear_asides_below(place)  # of a run that was killed at this person
     for path in pictures:
         crop = _face_of(path, detect)
         if isinstance(crop, str):

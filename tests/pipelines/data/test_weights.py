@@ -41,6 +41,16 @@ def test_what_a_recipe_reads_is_asked_for_and_shown(asked: list[str]) -> None:
     assert "face network: /cache/vggface2 (from: cache)\n" in done.output
 
 
+def test_hubs_are_asked_though_they_refused_within_the_day(
+    asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUMMER_CACHE", str(tmp_path))
+    (tmp_path / "refused").mkdir()
+    assert CliRunner().invoke(app, ["weights", "--recipe", "meld"]).exit_code == 0
+    assert "active_speaker" in asked
+    assert not (tmp_path / "refused").exists()
+
+
 def test_what_it_does_not_read_is_not(asked: list[str]) -> None:
     keys = ("video.backbone=r3d_18", "video.face_choice=largest", "text.model=roberta-large")
     done = CliRunner().invoke(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from summer.corpus import Modality
-from summer.runs.experiment import train
+from summer.runs.alone import alone_in
+from summer.runs.experiment import Audience, Experiment, run_experiment, train
 from summer.runs.features import RECORD
 from summer.runs.folder import RunError
-from summer.training.history import TrainingError
+from summer.training.history import TrainingError, Watch
 from summer.training.models import UnknownModelError
 from tests.summer.battery import settings_for
 from tests.summer.made_up import write_stores
@@ -49,6 +52,44 @@ def test_an_unknown_model_or_precision_is_refused_before_a_run_is_begun(
     with pytest.raises(RunError, match="precision 'half' is not one of no, bf16, fp16"):
         train(tmp_path / "run", stores, precision="half")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
+def test_a_second_training_in_the_folder_is_refused_and_touches_nothing(
+    flags: dict[str, bool], stores: list[Path], tmp_path: Path
+) -> None:
+    out, options = tmp_path / "run", {"settings": settings_for("mlp", most_epochs=1), "models": ["mlp"]}
+    train(out, stores, device="cpu", **options)  # type: ignore[arg-type]
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with (
+        alone_in(out),
+        pytest.raises(RunError, match=f"another run is at work in {out} .process {os.getpid()} "),
+    ):
+        train(out, stores, device="cpu", **options, **flags)  # type: ignore[arg-type]
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_while_it_trains_its_folder_is_its_own(stores: list[Path], tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def at_a_step(*_: object) -> None:
+        with pytest.raises(RunError, match="another run is at work") as error, alone_in(tmp_path / "run"):
+            pass
+        refused.append(str(error.value))
+
+    watch = Watch(on_step=at_a_step, on_epoch=lambda *_: None, should_stop=lambda: False)
+    audience = Audience(on_material=lambda _: None, of_seed=lambda _: nullcontext(watch))
+    experiment = Experiment(
+        stores=stores,
+        out=tmp_path / "run",
+        settings=settings_for("mlp", most_epochs=1),
+        models=["mlp"],
+        device="cpu",
+    )
+    run_experiment(experiment, audience)
+    assert refused
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
 def test_what_a_kill_left_of_the_features_is_replaced(stores: list[Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,6 +73,29 @@ def _root(tmp_path: Path) -> Path:
     (root / "empty").mkdir()
     (root / "readme.txt").write_text("a file beside the persons")
     return root
+
+
+def test_a_second_run_at_the_same_folder_is_refused_at_once(root: Path, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    class InCompany(Detector):
+        def __call__(self, pictures: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
+            if not refused:
+                with pytest.raises(ClipsError, match="another run is aligning the faces in .*out") as error:
+                    aligned(root, tmp_path / "out")
+                refused.append(str(error.value))
+            return super().__call__(pictures)
+
+    aligned(root, tmp_path / "out", InCompany())
+    assert f"(process {os.getpid()} on " in refused[0]
+
+
+def test_what_a_kill_left_aside_of_a_person_goes(root: Path, tmp_path: Path) -> None:
+    left = tmp_path / "out" / "n000001" / ".0001_01.jpg.png.17.tmp"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    aligned(root, tmp_path / "out")
+    assert not left.exists()
 
 
 def test_damaged_pictures_are_skipped_by_name_with_the_reason(root: Path, tmp_path: Path) -> None:
