@@ -61,16 +61,36 @@ def autoscaling_cluster(folder: Path, *, most_nodes: int) -> Iterator[str]:
     config.write_text(json.dumps(_autoscaler(address, FAKE_HEAD_NODE_ID, most_nodes)), encoding="utf-8")
     names = ("RAY_CLOUD_INSTANCE_ID", "RAY_OVERRIDE_NODE_ID_FOR_TESTING")
     pretended = {"RAY_FAKE_CLUSTER": "1", **dict.fromkeys(names, FAKE_HEAD_NODE_ID)}
-    settings = {"RAY_enable_autoscaler_v2": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    settings = {
+        "RAY_enable_autoscaler_v2": "1",
+        "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+        "RAY_AUTH_MODE": "disabled",
+    }
+    with _head(folder, port, f"--autoscaling-config={config}", **pretended, **settings):
+        yield address
+
+
+@contextmanager
+def guarded_cluster(folder: Path) -> Iterator[str]:
+    """A head that asks for a token, as `ray start` makes it where its user has one. Yields its address."""
+    token, port = folder / "token", _free_port()
+    token.write_text("f" * 64, encoding="ascii")
+    with _head(folder, port, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token)):
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def _head(folder: Path, port: int, *more: str, **environment: str) -> Iterator[None]:
+    """A head without cores, started as its user types it."""
     words = f"start --head --port {port} --num-cpus 0 --include-dashboard false --temp-dir {folder}".split()
     try:
         subprocess.run(
-            [Path(sys.executable).with_name("ray"), *words, f"--autoscaling-config={config}"],
-            env={**os.environ, **pretended, **settings, "RAY_USAGE_STATS_ENABLED": "0"},
+            [Path(sys.executable).with_name("ray"), *words, *more],
+            env={**os.environ, **environment, "RAY_USAGE_STATS_ENABLED": "0"},
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        yield address
+        yield
     finally:
         for process in _processes_of(folder):
             with suppress(psutil.NoSuchProcess):

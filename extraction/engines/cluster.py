@@ -65,7 +65,7 @@ def connected(ray: ModuleType, address: str) -> Iterator[None]:
             **own,
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_cluster(address, first_line(error)) from error
+        raise _wants_token(address, error) or _no_cluster(address, first_line(error)) from error
     try:
         yield
     finally:
@@ -96,6 +96,21 @@ def _no_cluster(address: str, why: str) -> EngineError:
     return EngineError(
         f"there is no Ray cluster at {address or 'this machine'} ({why}); start one with `ray start --head`, "
         "or correct --address: ray://HOST:10001 or HOST:6379"
+    )
+
+
+def _wants_token(address: str, error: BaseException) -> EngineError | None:
+    """What is said where the head asks for its token; None where that is not what failed.
+
+    `ray start` asks for one as soon as its user has one, which any cluster of one machine leaves behind; a
+    driver that is given an address shows it only where RAY_AUTH_MODE says so.
+    """
+    reasons = (error, error.__cause__, error.__context__)
+    if not any("AuthenticationError" in str(reason) for reason in reasons):
+        return None
+    return EngineError(
+        f"the Ray cluster at {address} asks for a token; set RAY_AUTH_MODE=token, with the head's "
+        "~/.ray/auth_token at the same place here, or start the head with RAY_AUTH_MODE=disabled"
     )
 
 

@@ -28,7 +28,15 @@ from tests.extraction.fake import FakeExtractor, corpus_of
 from tests.extraction.remote.server import serving
 from tests.extraction.test_fetched import Weighing, listed
 from tests.places import REPOSITORY
-from tests.ray_cluster import MARKS, autoscaling_cluster, cluster_of, nodes_of, processes_named, until
+from tests.ray_cluster import (
+    MARKS,
+    autoscaling_cluster,
+    cluster_of,
+    guarded_cluster,
+    nodes_of,
+    processes_named,
+    until,
+)
 
 pytest.importorskip("ray", reason="Ray is not installed (the extra ray)")
 pytestmark = MARKS
@@ -94,10 +102,21 @@ def test_an_autoscaler_starts_nodes_for_a_run_and_lets_them_go_after_it() -> Non
                 on_progress=lambda _: None,
             )
             until(lambda: nodes_of(Path(short)) == 4 or under_way.done())
-            assert not under_way.done()
+            nodes = nodes_of(Path(short))
             under_way.result()
+        assert nodes == 4
         assert job.store.read_bytes() == expected
         until(lambda: nodes_of(Path(short)) == 1)
+
+
+def test_a_cluster_that_asks_for_a_token_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    job = Job(corpus=corpus_of(TEXTS), extractor=FakeExtractor(), folder=tmp_path)
+    with (
+        tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as short,
+        guarded_cluster(Path(short)) as address,
+        pytest.raises(EngineError, match=r"asks for a token; set RAY_AUTH_MODE=token"),
+    ):
+        extract(job, RayCluster(address=address), reduction=None, on_progress=lambda _: None)
 
 
 def test_a_clip_that_kills_its_actor_costs_its_own_row_only(cluster: Any, tmp_path: Path) -> None:
