@@ -10,7 +10,6 @@ machine only. Of each film two keyframes are looked at, or ten thousand would ta
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,15 +24,15 @@ from matplotlib.figure import Figure
 from extraction.audio import ComParE
 from extraction.video.extractor import LFNet3D
 from summer.report.figures.canvas import PALETTE, new_figure, save_figure
+from tests.bench.typed import EXTRACT, typed, wait_for
 from tests.extraction.corpora.trees import manifest_row, write_csv
-from tests.places import DEMO, REPOSITORY
+from tests.places import DEMO
 
 SIZES = (1_000, 10_000)
 ROWS_OF_A_PART = {"audio": ComParE.block_rows, "video": LFNet3D.block_rows}
 TURNS = 20  # of a dialogue
 SECONDS_BETWEEN_LOOKS = 1.0
 MIB = 2**20
-PROGRAM = "from pipelines.extract.command import main; main()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +96,7 @@ def _watched(folder: Path, modality: str, clips: int) -> list[Look]:
     out = folder / f"{modality}-{clips}-stores"
     words = ["--dataset", str(manifest), "--root", str(DEMO), "--modality", modality, "--out", str(out)]
     words += ["-o", "video.most_keyframes=2"] if modality == "video" else []
-    command = psutil.Popen(
-        [sys.executable, "-c", PROGRAM, *words],
-        cwd=REPOSITORY,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    command = typed([*EXTRACT, *words])
     parts = out / manifest.parent.name / f"{modality}.parts"
     looks: list[Look] = []
     while command.poll() is None:
@@ -110,8 +104,7 @@ def _watched(folder: Path, modality: str, clips: int) -> list[Look]:
             done = len(list(parts.glob("*.h5"))) * ROWS_OF_A_PART[modality]
             looks.append(_look(command, min(done, clips)))
         time.sleep(SECONDS_BETWEEN_LOOKS)
-    if command.returncode:
-        raise subprocess.CalledProcessError(command.returncode, ["summer-extract", *words])
+    wait_for(command)
     usual_mib = max(look.worker_mib for look in looks) / 2
     return [look for look in looks if look.worker_mib > usual_mib]  # workers have loaded what they need
 

@@ -6,20 +6,19 @@ The first row is there once the part that holds it is renamed into place.
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.places import DEMO, REPOSITORY
+import psutil
+
+from tests.bench.typed import EXTRACT, typed, wait_for
+from tests.places import DEMO
 
 RUNS = 5
 SECONDS_BETWEEN_LOOKS = 0.005
-PROGRAM = "from pipelines.extract.command import main; main()"
 
 
 def run() -> dict[str, float]:
@@ -32,7 +31,7 @@ def run() -> dict[str, float]:
             ]
             figures[f"first_row_of_{modality}_seconds"] = statistics.median(seconds[1:])
         finished = Path(folder) / "finished"
-        _wait(_typed(finished, "all", "-o", "text.mode=frozen"))
+        wait_for(_typed(finished, "all", "-o", "text.mode=frozen"))
         rounds = [_nothing_to_do(finished) for _ in range(RUNS)]
         figures["nothing_to_do_seconds"] = statistics.median(wall for wall, _ in rounds[1:])
         figures["nothing_to_do_processor_seconds"] = statistics.median(work for _, work in rounds[1:])
@@ -49,7 +48,7 @@ def first_row_seconds(out: Path, modality: str) -> float:
             raise RuntimeError(f"{modality}: the run ended with {process.returncode} and without a row")
         time.sleep(SECONDS_BETWEEN_LOOKS)
     seconds = time.perf_counter() - started
-    _wait(process)
+    wait_for(process)
     return seconds
 
 
@@ -57,27 +56,15 @@ def _nothing_to_do(out: Path) -> tuple[float, float]:
     """Wall and processor seconds of a run on three finished stores."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    _wait(_typed(out, "all", "-o", "text.mode=frozen"))
+    wait_for(_typed(out, "all", "-o", "text.mode=frozen"))
     wall = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def _typed(out: Path, modality: str, *more: str) -> subprocess.Popen[bytes]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def _typed(out: Path, modality: str, *more: str) -> psutil.Popen:
     words = ["--dataset", "demo", "--root", str(DEMO), "--out", str(out), "--modality", modality, *more]
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *words],
-        cwd=REPOSITORY,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-
-
-def _wait(process: subprocess.Popen[bytes]) -> None:
-    if process.wait():
-        raise RuntimeError(f"the run ended with {process.returncode}")
+    return typed([*EXTRACT, *words])
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ and listens who talks; each side's start, imports and weights are charged, and o
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -29,15 +27,15 @@ from extraction.media import MediaError, read_keyframes, read_pcm
 from extraction.video.faces.detection import FaceDetector
 from extraction.video.faces.tracks import overlap
 from tests import media_factory
+from tests.bench.typed import EXTRACT, typed, wait_for
 from tests.bench.video_loop import EVERY
 from tests.extraction.corpora.trees import manifest_row, write_csv
-from tests.places import DEMO, REPOSITORY, SHARED
+from tests.places import DEMO, SHARED
 
 PASSES = 6
 FRAMES = 73
 RATE = 16_000
 WIDTH, HEIGHT = 1280, 720
-EXTRACT = ("-c", "from pipelines.extract.command import main; main()")
 LOOP = ("-m", "tests.bench.video_loop")
 
 
@@ -114,11 +112,8 @@ def _compared(suffix: str, clips: Sequence[Path], folder: Path) -> dict[str, flo
 
 
 def _seconds(words: Sequence[str]) -> float:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
-    subprocess.run(
-        [sys.executable, *words], cwd=REPOSITORY, env=environment, check=True, stdout=subprocess.DEVNULL
-    )
+    wait_for(typed(words))
     return time.perf_counter() - started
 
 
