@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
+
+from tests.ports import free_port
 
 MARKS = [
     pytest.mark.slow,
@@ -55,7 +56,7 @@ def autoscaling_cluster(folder: Path, *, most_nodes: int) -> Iterator[str]:
     import ray
     from ray.autoscaler._private.fake_multi_node.node_provider import FAKE_HEAD_NODE_ID
 
-    port = _free_port()
+    port = free_port()
     address = f"{ray.util.get_node_ip_address()}:{port}"
     config = folder / "autoscaler.json"
     config.write_text(json.dumps(_autoscaler(address, FAKE_HEAD_NODE_ID, most_nodes)), encoding="utf-8")
@@ -73,7 +74,7 @@ def autoscaling_cluster(folder: Path, *, most_nodes: int) -> Iterator[str]:
 @contextmanager
 def guarded_cluster(folder: Path) -> Iterator[str]:
     """A head that asks for a token, as `ray start` makes it where its user has one. Yields its address."""
-    token, port = folder / "token", _free_port()
+    token, port = folder / "token", free_port()
     token.write_text("f" * 64, encoding="ascii")
     with _head(folder, port, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH=str(token)):
         yield f"127.0.0.1:{port}"
@@ -127,12 +128,6 @@ def _autoscaler(address: str, head: str, most_nodes: int) -> dict[str, Any]:
         **{f"{node}_setup_commands": [] for node in ("head", "worker")},
         **{f"{node}_start_ray_commands": [] for node in ("head", "worker")},
     }
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 def nodes_of(folder: Path) -> int:

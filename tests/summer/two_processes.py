@@ -9,7 +9,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
-import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -19,6 +18,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
+
+from tests.ports import free_port
 
 COUNT = 2
 SECONDS = 90.0  # far more than any takes; the group itself would wait for half an hour
@@ -45,7 +46,7 @@ def in_two_processes(work: Callable[[int], Any], *, seconds: float = SECONDS) ->
     Raises:
         AssertionError: one died, or was not done in time: then both are killed.
     """
-    port, deadline = _free_port(), time.monotonic() + seconds
+    port, deadline = free_port(), time.monotonic() + seconds
     pipes = [_context().Pipe(duplex=False) for _ in range(COUNT)]
     processes = [
         _context().Process(target=_work, args=(work, index, port, pipe[1]))
@@ -108,9 +109,3 @@ def _attempted(work: Callable[[int], Any], index: int) -> tuple[bool, Any]:
         return True, Raised(error)
     except Exception:  # noqa: BLE001 (told to the test, which fails)
         return False, traceback.format_exc()
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

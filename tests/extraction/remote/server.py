@@ -13,6 +13,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+from tests.ports import free_port
+
 
 @dataclass
 class Behaviour:
@@ -88,6 +90,4 @@ def serving(folder: Path) -> Iterator[Behaviour]:
 
 def nobody() -> str:
     """An address of this machine at which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
