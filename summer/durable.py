@@ -138,8 +138,14 @@ def taken(lock: TextIO, *, shared: bool = False) -> bool:
             Path(lock.name).parent,
             error.strerror,
         )
-    _sign(lock, "" if shared else f"process {os.getpid()} on {socket.gethostname()}")
+    _sign(lock, shared=shared)
     return True
+
+
+def wait_for(lock: TextIO) -> None:
+    """Take a lock that was not `taken`, as soon as its holder lets go."""
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _sign(lock)
 
 
 def holder_of(lock: TextIO) -> str:
@@ -148,11 +154,12 @@ def holder_of(lock: TextIO) -> str:
     return lock.readline().strip() or "a process that is not named"
 
 
-def _sign(lock: TextIO, name: str) -> None:
-    """Say in a lock's file who holds it; on a full disk it says nothing, and locks all the same."""
+def _sign(lock: TextIO, *, shared: bool = False) -> None:
+    """Say in a lock's file who holds it alone; on a full disk it says nothing, and locks all the same."""
     with suppress(OSError):
         os.ftruncate(lock.fileno(), 0)
-        os.pwrite(lock.fileno(), f"{name}\n".encode() if name else b"", 0)
+        if not shared:
+            os.pwrite(lock.fileno(), f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
 
 
 def is_no_file(path: Path) -> bool:

@@ -11,7 +11,6 @@ encoder that stands there is found without a tokenizer. Loads no torch unless so
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from extraction.tuned_text import TUNING_RECORD
 from extraction.weights import Weights, text_model
 from extraction.weights.memory import remembered
 from summer.corpus import LabelSet, Split
-from summer.durable import explained_disk_errors, holder_of, opened_lock, taken
+from summer.durable import explained_disk_errors, holder_of, opened_lock, taken, wait_for
 
 if TYPE_CHECKING:
     from extraction.text.fine_tuning import FineTuning
@@ -98,5 +97,5 @@ def _locked(tuned: Path) -> Iterator[None]:
     with opened_lock(tuned.parent / f".{tuned.name}.lock") as lock:
         if not taken(lock):
             LOGGER.info("%s is fine-tuning %s; waiting for it", holder_of(lock), tuned)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            wait_for(lock)
         yield

@@ -22,6 +22,7 @@ from summer.durable import (
     json_of,
     opened_lock,
     taken,
+    wait_for,
 )
 
 
@@ -90,6 +91,15 @@ def test_what_torch_says_of_a_full_disk_is_known() -> None:
         explained_disk_errors(Path("progress")),
     ):
         torch.save({}, "/dev/full")
+
+
+def test_who_waited_for_a_lock_is_named_as_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("process 1 that let go\n")
+    with opened_lock(path) as first, opened_lock(path) as second:
+        wait_for(first)
+        assert not taken(second)
+        assert holder_of(second) == f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def test_a_lock_says_who_holds_it_alone_and_nobody_else_wipes_that_out(tmp_path: Path) -> None:
