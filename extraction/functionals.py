@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from extraction.media.sound import LARGEST_SAMPLE
+
 SAMPLING_RATE = 16_000  # Hz
 SHORTEST_SAMPLES = 960  # one window of 60 ms
-LARGEST_SAMPLE = 32767 / 32768  # scaled by 32768, +1.0 would become -32768
 DIM = 6373
 CONFIGURATION = Path(__file__).with_name("compare_2016.conf")
 HEADER = 2  # values before the vectors: width and number

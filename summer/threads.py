@@ -22,7 +22,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch.nn import Module  # whoever has a model has loaded it
 
 VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read by torch and numpy when they are loaded
 AT_MOST = "SUMMER_MOST_THREADS"  # what one of several processes of a command may take
@@ -97,6 +101,11 @@ def computing_with(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def computing_for(model: Module) -> AbstractContextManager[None]:
+    """Let torch compute in the block with as many threads as suit a model of this size."""
+    return computing_with(threads_for(sum(parameter.numel() for parameter in model.parameters())))
 
 
 def in_use() -> int:

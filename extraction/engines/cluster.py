@@ -105,8 +105,7 @@ def _wants_token(address: str, error: BaseException) -> EngineError | None:
     `ray start` asks for one as soon as its user has one, which any cluster of one machine leaves behind; a
     driver that is given an address shows it only where RAY_AUTH_MODE says so.
     """
-    reasons = (error, error.__cause__, error.__context__)
-    if not any("AuthenticationError" in str(reason) for reason in reasons):
+    if "AuthenticationError" not in f"{error} {error.__cause__}":
         return None
     return EngineError(
         f"the Ray cluster at {address} asks for a token; set RAY_AUTH_MODE=token, with the head's "

@@ -31,7 +31,7 @@ from extraction.text.batches import TrainingBatches, batches_by_tokens
 from extraction.text.classifier import WEIGHTED_F1, EmotionClassifier, Row, collate, score
 from extraction.text.options import TuningOptions, TuningProgress
 from summer.durable import json_of
-from summer.threads import computing_with, threads_for
+from summer.threads import computing_for
 
 STEPS_BETWEEN_REPORTS = 10
 TOKENS_TO_LOOK_AT = 2048  # of a batch of dev rows
@@ -76,7 +76,7 @@ def train(
         callbacks=[_Reporter(options.epochs, on_progress)],
     )
     trainer.remove_callback(PrinterCallback)
-    with computing_with(threads_for(sum(parameter.numel() for parameter in classifier.parameters()))):
+    with computing_for(classifier):
         trainer.train(resume_from_checkpoint=resumed)
     scores = [
         entry[f"eval_{WEIGHTED_F1}"] for entry in trainer.state.log_history if f"eval_{WEIGHTED_F1}" in entry

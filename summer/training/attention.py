@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from summer.classifier import Attentive
 from summer.conversations.batches import NO_ROW, ConversationBatch, ConversationDealer
 from summer.corpus import Modality, Split
-from summer.threads import computing_with, threads_for
+from summer.threads import computing_for
 from summer.training.checkpoints import TrainedModel
 
 
@@ -41,8 +41,7 @@ def attended_in(
     if not isinstance(model, Attentive):
         return None
     found: list[Attended] = []
-    threads = threads_for(sum(parameter.numel() for parameter in model.parameters()))
-    with torch.inference_mode(), computing_with(threads):
+    with torch.inference_mode(), computing_for(model):
         for split in splits:
             for dialogues in dealer.deal(split, size=trained.origin.batch_dialogues, generator=None):
                 batch = dealer.batch(dialogues).to(device)

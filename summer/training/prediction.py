@@ -20,7 +20,7 @@ from summer.conversations.batches import NO_ROW, ConversationDealer
 from summer.conversations.dialogues import DialogueRows
 from summer.corpus import UNKNOWN_LABEL
 from summer.metrics import confusion_of, weighted_f1
-from summer.threads import computing_with, threads_for
+from summer.threads import computing_for
 from summer.training.stages import Stage
 
 
@@ -70,8 +70,7 @@ def look_at(
     columns: dict[str, list[torch.Tensor]] = defaultdict(list)
     drawn: dict[str, dict[str, list[torch.Tensor]]] = defaultdict(lambda: defaultdict(list))
     stage.eval()
-    threads = threads_for(sum(parameter.numel() for parameter in stage.parameters()))  # as in training
-    with torch.inference_mode(), autocast(), computing_with(threads):
+    with torch.inference_mode(), autocast(), computing_for(stage):  # as in training
         for dialogues in batches:
             batch = dealer.batch(dialogues).to(device)
             (outlook, loss), present = stage.look(batch), batch.rows != NO_ROW

@@ -30,7 +30,7 @@ from summer.model.guided import StudentOptions
 from summer.model.start import begin_at, starts_of
 from summer.options import LossWeights, ModelOptions, TrainingOptions
 from summer.processes import processes_of
-from summer.threads import computing_with, threads_for
+from summer.threads import computing_for
 from summer.training.checkpoints import (
     CheckpointError,
     Origin,
@@ -271,7 +271,7 @@ def _trained(
     with torch.random.fork_rng():
         torch.manual_seed(place.seed)
         model = build_part(part, None if needed is None else needed.model)
-        with computing_with(threads_for(sum(parameter.numel() for parameter in model.parameters()))):
+        with computing_for(model):
             course = _learn(model, part, material, own, place)
     trained = TrainedModel(
         model=model.eval().requires_grad_(False),

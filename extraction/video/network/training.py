@@ -42,7 +42,7 @@ from extraction.video.network.lfnet3d import InflatedInceptionResnet, sequence_v
 from summer.durable import check_free_space, explained_disk_errors, first_line, replace_durably
 from summer.metrics import best_epoch, confusion_of, weighted_f1
 from summer.processes import Processes, alike, processes_of
-from summer.threads import computing_with, threads_for
+from summer.threads import computing_for
 
 LOGGER = logging.getLogger(__name__)
 LARGEST_GRADIENT_NORM = 1.0
@@ -181,7 +181,7 @@ def train(
         freeze_all_but(classifier.network, last_blocks=options.trained_blocks)
     course = _Course(classifier.eval(), options, accelerator, progress)
     course.resume()
-    with computing_with(threads_for(sum(parameter.numel() for parameter in classifier.parameters()))):
+    with computing_for(classifier):
         _take_epochs(course, clips, on_progress, should_stop)
     course.load_best()
     return course.scores
