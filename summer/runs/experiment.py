@@ -114,11 +114,12 @@ def run_experiment(experiment: Experiment, audience: Audience | None = None) -> 
     heard = _heard_from(processes, audience or nobody())
     with ExitStack() as held:
         processes.by_main(lambda: held.enter_context(alone_in(experiment.out)))
-        return _trained(experiment, accelerator, heard)
+        return _trained(experiment, accelerator, processes, heard)
 
 
-def _trained(experiment: Experiment, accelerator: Callable[[], Accelerator], heard: Audience) -> Run:
-    processes = processes_of(accelerator())
+def _trained(
+    experiment: Experiment, accelerator: Callable[[], Accelerator], processes: Processes, heard: Audience
+) -> Run:
     experiment, material, record = processes.together(lambda: _prepared(experiment))
     with on_trial(experiment.out) if processes.is_main else nullcontext(lambda: None) as passed:
         processes.by_main(lambda: _begin(experiment, record))
